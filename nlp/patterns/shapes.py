@@ -11,15 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from lexveil.nlp.patterns.syntax import STAND_INS
+
 INFINITE = 1 << 30
 # More strings than this, and larger classes, are not listed one by one.
 _MOST_STRINGS = 400
+_MOST_PRODUCTS = 2000
 _MOST_CHARACTERS = 64
 _LONGEST_RANGE = 12
 # A pattern whose trigger stands at more than this share of all places is tried everywhere.
 _MOST_FREQUENT = 0.06
 # Places up to this many are tried one by one; more are searched as a stretch.
 FEW = 4
+_IGNORECASE, _DOTALL, _MULTILINE = map(int, (re.IGNORECASE, re.DOTALL, re.MULTILINE))
 _DIGITS = frozenset("0123456789")
 # Turkish I, the long s, and sigma, which has two small forms.
 _FOLD = (("\u0130", "i"), ("\u0131", "i"), ("\u017f", "s"), ("\u03a3", "\u03c3"), ("\u03c2", "\u03c3"))
@@ -128,21 +132,12 @@ class Shape(NamedTuple):
 _ANYTHING = Shape(0, INFINITE, INFINITE, INFINITE, INFINITE, INFINITE, None)
 
 
-def read_pattern(source: str, flags: int) -> tuple[re.Pattern[str], Shape]:
-    """Compile a pattern and read its syntax tree; it is parsed only once."""
-    try:
-        from re import _compiler, _parser  # pyright: ignore
-
-        parser: Any = _parser
-        compiler: Any = _compiler
-        tree = parser.parse(source, flags)
-        return compiler.compile(tree, flags), _read_tree(list(tree), tree.state.flags)
-    except (ImportError, AttributeError):  # another Python may name them otherwise
-        return re.compile(source, flags), _ANYTHING
-
-
-def _read_tree(items: Sequence[tuple[Any, Any]], flags: int) -> Shape:
-    shape = _read_sequence(items, flags)
+def read_shape(tree: Any) -> Shape:
+    """Return what a syntax tree of `lexveil.nlp.patterns.syntax.parse` matches."""
+    if tree is None:
+        return _ANYTHING
+    items = list(tree)
+    shape = _read_sequence(items, int(tree.state.flags))
     trigger = shape.trigger
     # A match that begins before a number reaches its first digit, too; one that begins within it is none.
     if trigger and trigger.digits and trigger.least == 0 and _begins_word(items):
@@ -153,7 +148,7 @@ def _read_tree(items: Sequence[tuple[Any, Any]], flags: int) -> Shape:
 def _begins_word(items: Iterable[tuple[Any, Any]]) -> bool:
     """Return True if no match of a pattern begins with a digit after another."""
     for operation, argument in items:
-        kind = str(operation)
+        kind = operation.name
         if kind == "AT" and str(argument) == "AT_BOUNDARY":
             return True
         if kind == "BRANCH":
@@ -175,7 +170,11 @@ def _matches_digits(items: Sequence[tuple[Any, Any]]) -> bool:
 
 
 def _read_sequence(items: Iterable[tuple[Any, Any]], flags: int) -> Shape:
-    parts = list(_read_parts(items, flags))
+    return _join_parts(tuple(_read_parts(items, flags)))
+
+
+@lru_cache(maxsize=1 << 12)
+def _join_parts(parts: Sequence[Shape]) -> Shape:
     whole = strings = Shape()
     for part in parts:
         whole, strings = _append(whole, part), _join(strings, part)
@@ -193,21 +192,29 @@ def _read_sequence(items: Iterable[tuple[Any, Any]], flags: int) -> Shape:
 
 def _read_parts(items: Iterable[tuple[Any, Any]], flags: int) -> Iterator[Shape]:
     """Yield the shapes of the items; adjacent characters are one."""
-    held: Shape | None = None
+    characters: list[str] = []
     for operation, argument in items:
-        part = _read_item(str(operation), argument, flags)
-        single = str(operation) == "LITERAL" and part.strings is not None
-        if held and single:
-            joined = _join(held, part)
-            held = _append(held, part)._replace(strings=joined.strings, folded=joined.folded)
+        if operation.name == "LITERAL" and _is_listed(argument, flags):
+            characters.append(chr(argument))
             continue
-        if held:
-            yield held
-        held = part if single else None
-        if not single:
-            yield part
-    if held:
-        yield held
+        if characters:
+            yield _read_word("".join(characters), bool(flags & _IGNORECASE))
+            characters.clear()
+        yield _read_item(operation.name, argument, flags)
+    if characters:
+        yield _read_word("".join(characters), bool(flags & _IGNORECASE))
+
+
+def _is_listed(code: int, flags: int) -> bool:
+    """Return True if a character stands for itself alone, or for those that `fold` makes equal to it."""
+    return code not in STAND_INS and (not flags & _IGNORECASE or chr(code) in _FOLDABLE)
+
+
+@lru_cache(maxsize=1 << 12)
+def _read_word(word: str, folded: bool) -> Shape:
+    length, lines = len(word), word.count("\n")
+    strings = frozenset({fold(word) if folded else word})
+    return Shape(length, length, word.count(" "), lines, length, lines, strings, folded)
 
 
 def _read_run(parts: Sequence[Shape], index: int) -> Trigger | None:
@@ -263,6 +270,7 @@ def _join(first: Shape, second: Shape) -> Shape:
     return Shape(strings=_fold_all(strings) if folded else strings, folded=folded)
 
 
+@lru_cache(maxsize=1 << 10)
 def _unite(shapes: Sequence[Shape]) -> Shape:
     """Return the shape of alternatives."""
     folded = any(shape.folded for shape in shapes)
@@ -307,6 +315,8 @@ def _read_item(operation: str, argument: Any, flags: int) -> Shape:
 
 
 def _read_literal(code: int, flags: int) -> Shape:
+    if code in STAND_INS:
+        return _one(False, False, None, flags)
     return _one(code == 32, code == 10, [chr(code)], flags)
 
 
@@ -315,11 +325,11 @@ def _read_other(code: int, flags: int) -> Shape:
 
 
 def _read_any(_: Any, flags: int) -> Shape:
-    return _one(True, bool(flags & re.DOTALL), None, flags)
+    return _one(True, bool(flags & _DOTALL), None, flags)
 
 
 def _read_class(items: list[tuple[Any, Any]], flags: int) -> Shape:
-    return _read_characters(tuple(items), flags & re.IGNORECASE)
+    return _read_characters(tuple(items), flags & _IGNORECASE)
 
 
 @lru_cache(maxsize=256)
@@ -347,7 +357,7 @@ def _list_codes(kinds: Sequence[tuple[str, Any]]) -> list[int] | None:
         return None
     codes: list[int] = []
     for kind, value in kinds:
-        if kind == "LITERAL":
+        if kind == "LITERAL" and value not in STAND_INS:
             codes.append(value)
         elif kind == "RANGE" and value[1] - value[0] < _LONGEST_RANGE:
             codes += range(value[0], value[1] + 1)
@@ -388,14 +398,14 @@ _CATEGORIES: dict[str, Callable[[str], bool]] = {
 def _one(space: bool, line_end: bool, characters: Sequence[str] | None, flags: int) -> Shape:
     """Return the shape of one character."""
     strings = frozenset(characters) if characters is not None else None
-    folded = bool(flags & re.IGNORECASE) and strings is not None
+    folded = bool(flags & _IGNORECASE) and strings is not None
     if strings and folded:
         strings = _fold_all(strings) if strings <= _FOLDABLE else None
     return Shape(1, 1, int(space), int(line_end), 1, int(line_end), strings, folded and strings is not None)
 
 
 def _read_branch(argument: tuple[Any, Sequence[Any]], flags: int) -> Shape:
-    return _unite([_read_sequence(alternative, flags) for alternative in argument[1]])
+    return _unite(tuple(_read_sequence(alternative, flags) for alternative in argument[1]))
 
 
 def _read_group(argument: tuple[Any, int, int, Any], flags: int) -> Shape:
@@ -432,6 +442,8 @@ def _repeat_strings(part: Shape, least: int, most: int) -> frozenset[str] | None
     repeated = {""} if not least else set[str]()
     strings = {""}
     for number in range(1, most + 1):
+        if len(strings) * len(part.strings) > _MOST_PRODUCTS:
+            return None
         strings = {a + b for a in strings for b in part.strings}
         if len(strings) > _MOST_STRINGS:
             return None
@@ -453,7 +465,7 @@ def _read_look_not(argument: tuple[int, Any], flags: int) -> Shape:
 
 
 def _read_position(position: Any, flags: int) -> Shape:
-    line = flags & re.MULTILINE and str(position) == "AT_BEGINNING"
+    line = flags & _MULTILINE and str(position) == "AT_BEGINNING"
     return Shape(trigger=_LINE_START if line else None)
 
 

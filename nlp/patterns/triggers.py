@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import ahocorasick
 
-from lexveil.nlp.patterns.shapes import FEW, INFINITE, Shape, Trigger, fold, read_pattern
+from lexveil.nlp.patterns.shapes import FEW, INFINITE, Shape, Trigger, fold, read_shape
+from lexveil.nlp.patterns.syntax import compile_pattern, parse
 
 # A pattern that takes longer at its triggers, in microseconds for each character, is tried everywhere.
 _MOST_COSTLY = 0.03
@@ -29,27 +30,28 @@ _NUMBER = re.compile(r"\d+")
 
 
 class Pattern:
-    """A regular expression of a set. It is compiled at first use."""
+    """A regular expression of a set. It is compiled when a text first needs it.
+
+    Attributes:
+        source: the regular expression.
+        flags: its flags.
+    """
 
     def __init__(self, owner: PatternSet, source: str, flags: int, core: str) -> None:
         self._owner = owner
-        self._source = source
-        self._flags = flags
+        self.source = source
+        self.flags = flags
         self._core = core
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
         """The plain pattern."""
-        return self._read[0]
-
-    @property
-    def shape(self) -> Shape:
-        """What it matches."""
-        return self._read[1]
+        return compile_pattern(self.source, self.flags)
 
     @cached_property
-    def _read(self) -> tuple[re.Pattern[str], Shape]:
-        return read_pattern(self._source, self._flags)
+    def shape(self) -> Shape:
+        """What it matches."""
+        return read_shape(parse(self.source, self.flags))
 
     @cached_property
     def trigger(self) -> Trigger | None:
@@ -61,7 +63,7 @@ class Pattern:
     @cached_property
     def core(self) -> Pattern | None:
         """The pattern of a part of it."""
-        return Pattern(self._owner, self._core, self._flags, "") if self._core else None
+        return Pattern(self._owner, self._core, self.flags, "") if self._core else None
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
         """Yield the matches in `text` as `re.finditer` does."""
@@ -82,7 +84,7 @@ class Pattern:
     def list_starts(self, text: str) -> Iterator[int]:
         """Yield every place where a match begins, whether or not it overlaps another."""
         if self.trigger is None:
-            return (m.start() for m in re.compile(f"(?={self._source})", self._flags).finditer(text))
+            return (m.start() for m in re.compile(f"(?={self.source})", self.flags).finditer(text))
         found = self._owner.find_places(text, self.trigger)
         stretches = _list_stretches(text, found, self.trigger)
         match_at = self.compiled.match

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any
 
@@ -149,9 +149,19 @@ class Analyzer(AnalyzerEngine):
     """An AnalyzerEngine without context enhancement."""
 
     @cached_property
-    def _by_language(self) -> dict[str, list[EntityRecognizer]]:
-        languages = self.supported_languages
-        return {language: self.registry.get_recognizers(language, all_fields=True) for language in languages}
+    def _by_language(self) -> dict[str, tuple[list[EntityRecognizer], frozenset[str]]]:
+        """The recognizers of each language, and all their types."""
+        found = {
+            language: self.registry.get_recognizers(language, all_fields=True)
+            for language in self.supported_languages
+        }
+        return {
+            language: (
+                recognizers,
+                frozenset(kind for recognizer in recognizers for kind in recognizer.supported_entities),
+            )
+            for language, recognizers in found.items()
+        }
 
     def find_spans(self, text: str, language: str, artifacts: NlpArtifacts | None = None) -> list[Span]:
         """Return what `analyze` finds, as spans.
@@ -164,10 +174,9 @@ class Analyzer(AnalyzerEngine):
             artifacts: what the learned detector has found in the text.
         """
         found: dict[tuple[str, int, int, float], str] = {}
-        recognizers = self._by_language[language]
-        types = {kind for recognizer in recognizers for kind in recognizer.supported_entities}
+        recognizers, types = self._by_language[language]
         for recognizer in recognizers:
-            for start, end, kind, score, name in _run(recognizer, text, list(types), artifacts):
+            for start, end, kind, score, name in _run(recognizer, text, types, artifacts):
                 if kind in types and score > 0:
                     found.setdefault((kind, start, -end, -score), name)
         return [
@@ -182,7 +191,7 @@ class Analyzer(AnalyzerEngine):
 
 
 def _run(
-    recognizer: EntityRecognizer, text: str, types: list[str], artifacts: NlpArtifacts | None
+    recognizer: EntityRecognizer, text: str, types: Set[str], artifacts: NlpArtifacts | None
 ) -> Iterator[tuple[int, int, str, float, str]]:
     """Yield the findings of one recognizer, each with the name of who found it."""
     if isinstance(recognizer, TaggerRecognizer):
@@ -191,7 +200,7 @@ def _run(
     elif isinstance(recognizer, RuleRecognizer):
         yield from ((f.start, f.end, f.type, f.score, recognizer.name) for f in recognizer.find(text))
     else:
-        for one in recognizer.analyze(text, types, artifacts):  # pyright: ignore
+        for one in recognizer.analyze(text, list(types), artifacts):  # pyright: ignore
             named = (one.recognition_metadata or {}).get(RecognizerResult.RECOGNIZER_NAME_KEY)
             yield one.start, one.end, one.entity_type, one.score, named or recognizer.name
 

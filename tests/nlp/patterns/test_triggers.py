@@ -93,6 +93,15 @@ def test_every_pattern_of_the_rules_finds_what_re_finds(name: str) -> None:
             assert spans(pattern, text) == spans(pattern.compiled, text), pattern.compiled
 
 
+@pytest.mark.slow  # `re` takes seconds to read them all
+@pytest.mark.parametrize("name", SETS)
+def test_every_pattern_is_compiled_to_what_re_makes_of_it(name: str) -> None:
+    for pattern in SETS[name].patterns:
+        plain = re.compile(pattern.source, pattern.flags)
+        for text in written()[-3:]:
+            assert spans(pattern.compiled, text) == spans(plain, text), pattern.source
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_most_patterns_have_a_trigger(name: str) -> None:
     patterns = SETS[name].patterns
