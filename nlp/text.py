@@ -113,6 +113,7 @@ _SHRINK = re.compile(
 _NEEDS_SHRINKING = re.compile(rf"[\r{_INVISIBLE}{_COMBINING}]")
 _ONLY_INVISIBLE = re.compile(rf"[{_INVISIBLE}]+")
 _HAN = r"\u3400-\u9fff"
+_CHINESE = re.compile(f"[{_HAN}]")
 _BROKEN = re.compile(rf"(?<=[{_HAN}])\r?\n(?=[{_HAN}\d])|(?<=\d)\r?\n(?=[{_HAN}])")
 _NO_WIDTH = "\u200b"
 # Of a line that was broken, in halves of a Chinese character.
@@ -187,7 +188,7 @@ def _join_wrapped_lines(original: str) -> str:
     Chinese has no spaces, so a line may end anywhere, also within a name. Where at least three lines are
     about as wide as the widest, these were broken for want of space.
     """
-    if not _BROKEN.search(original):
+    if not _CHINESE.search(original) or not _BROKEN.search(original):
         return original
     lines = original.split("\n")
     widths = [_measure_width(line) for line in lines]

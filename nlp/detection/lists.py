@@ -49,6 +49,8 @@ class StringLists:
             text: normalized text.
             spans: its sorted spans.
         """
+        if not self._allowed:
+            return list(spans), []
         ranges = [(start, end) for start, end, _ in _find(text, self._allowed)]
         inside = [span for span in spans if any(s <= span.start and span.end <= e for s, e in ranges)]
         if not inside:
@@ -67,6 +69,8 @@ class StringLists:
             text: normalized text.
             spans: its sorted spans, without overlaps.
         """
+        if not self._allowed and not self._denied:
+            return list(spans)
         _, free = self.split_allowed(text, spans)
         freed = set(free)
         marked = [replace(span, recognizer=ALLOWED) if span in freed else span for span in spans]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -48,14 +48,23 @@ def resolve_overlaps(text: str, spans: Iterable[Span]) -> list[Span]:
     found becomes readable.
     """
     accepted: list[Span] = []
-    order = sorted(set(spans), key=lambda s: (_is_guess(s), s.start - s.end, -s.score, s))
+    starts: list[int] = []
+    order = sorted(set(spans), key=lambda s: (_is_guess(s), s.start - s.end, -s.score, *_order(s)))
     for span in order:
-        for start, end in _find_uncovered(span, accepted):
+        first = max(0, bisect_right(starts, span.start) - 1)
+        near = accepted[first : bisect_left(starts, span.end, first)]
+        for start, end in [*find_uncovered(span.start, span.end, ((s.start, s.end) for s in near))]:
             whole = (start, end) == (span.start, span.end)
             kept = (start, end) if whole else _trim(text, start, end)
             if kept:
-                insort(accepted, span if whole else replace(span, start=kept[0], end=kept[1]))
+                index = bisect_left(starts, kept[0])
+                starts.insert(index, kept[0])
+                accepted.insert(index, span if whole else replace(span, start=kept[0], end=kept[1]))
     return _join_parts(text, accepted)
+
+
+def _order(span: Span) -> tuple[int, int, str, float, str]:
+    return span.start, span.end, span.type, span.score, span.recognizer
 
 
 def _is_unmistakable(span: Span) -> bool:
@@ -65,14 +74,6 @@ def _is_unmistakable(span: Span) -> bool:
 def _is_guess(span: Span) -> bool:
     # Rules know types better than a model that knows few of them.
     return span.score < _SURE or span.recognizer == LEARNED
-
-
-def _find_uncovered(span: Span, accepted: list[Span]) -> list[tuple[int, int]]:
-    """Return the parts of `span` that no accepted span covers."""
-    index = bisect_right(accepted, span.start, key=lambda s: s.start)
-    first = max(0, index - 1)
-    last = bisect_left(accepted, span.end, lo=first, key=lambda s: s.start)
-    return [*find_uncovered(span.start, span.end, ((s.start, s.end) for s in accepted[first:last]))]
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:

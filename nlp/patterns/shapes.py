@@ -155,18 +155,24 @@ def _begins_word(items: Iterable[tuple[Any, Any]]) -> bool:
             return all(map(_begins_word, argument[1]))
         if kind == "SUBPATTERN":
             return _begins_word(argument[3])
-        if kind != "ASSERT_NOT" or argument[0] > 0:
+        if kind not in ("ASSERT", "ASSERT_NOT") or argument[0] > 0:
             return False
-        if _matches_digits(list(argument[1])):
+        before = list(argument[1])
+        if _matches_digits(before) if kind == "ASSERT_NOT" else _is_other_character(before):
             return True
     return False
+
+
+def _is_other_character(items: Sequence[tuple[Any, Any]]) -> bool:
+    """Return True if the last character that the items match is one that is no digit."""
+    return bool(items) and items[-1][0].name == "LITERAL" and not chr(items[-1][1]).isdecimal()
 
 
 def _matches_digits(items: Sequence[tuple[Any, Any]]) -> bool:
     if len(items) != 1 or str(items[0][0]) != "IN":
         return False
     kinds = [(str(kind), value) for kind, value in items[0][1]]
-    return all(_has(kinds, code) for code in map(ord, _DIGITS))
+    return all(_has(kinds, ord(digit)) for digit in (*_DIGITS, "٣"))
 
 
 def _read_sequence(items: Iterable[tuple[Any, Any]], flags: int) -> Shape:
@@ -181,9 +187,10 @@ def _join_parts(parts: Sequence[Shape]) -> Shape:
     trigger: Trigger | None = None
     for index in range(len(parts) - 1, -1, -1):
         part = parts[index]
-        candidates = [trigger.shift(part) if trigger else None, _read_run(parts, index)]
+        # Of equals, the first: before a string at the beginning, no place is tried in vain.
+        candidates = [_read_run(parts, index), trigger.shift(part) if trigger else None]
         if part.trigger and part.needed:
-            candidates.append(part.trigger)
+            candidates.insert(0, part.trigger)
         elif part.trigger and trigger:
             candidates.append(_unite_triggers([part.trigger, trigger]))
         trigger = min((c for c in candidates if c), key=_rank, default=None)

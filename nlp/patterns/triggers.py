@@ -10,7 +10,7 @@ the tree says nothing useful, the pattern is tried everywhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ from lexveil.nlp.patterns.syntax import compile_pattern, parse
 
 # A pattern that takes longer at its triggers, in microseconds for each character, is tried everywhere.
 _MOST_COSTLY = 0.03
+# A stretch of so few places is not made shorter.
+_NEAR = 6
 # To try each place takes this many times as long as to search.
 _SLOWER = 4
 # A text of fewer characters is read by each pattern as fast as by the automaton.
@@ -74,7 +76,7 @@ class Pattern:
             return self._search(text, _list_stretches(text, starts, _WITHIN_LINE))
         if self.trigger is None:
             return self.compiled.finditer(text)
-        places = self._owner.find_places(text, self.trigger)
+        places = self._owner.find_places(text, self)
         if not places:
             return iter(())
         if self.trigger.least == self.trigger.most:
@@ -85,7 +87,7 @@ class Pattern:
         """Yield every place where a match begins, whether or not it overlaps another."""
         if self.trigger is None:
             return (m.start() for m in re.compile(f"(?={self.source})", self.flags).finditer(text))
-        found = self._owner.find_places(text, self.trigger)
+        found = self._owner.find_places(text, self)
         stretches = _list_stretches(text, found, self.trigger)
         match_at = self.compiled.match
         return (p for first, last in stretches for p in range(first, last + 1) if match_at(text, p))
@@ -100,19 +102,18 @@ class Pattern:
                     done = match.end()
 
     def _search(self, text: str, stretches: Iterable[tuple[int, int]]) -> Iterator[re.Match[str]]:
-        done = 0
+        done, match_at = 0, self.compiled.match
         for first, last in stretches:
             first = max(first, done)
             end = _find_end(text, last, self.shape) if last - first >= FEW else 0
             # A search goes on to its end if it finds nothing.
-            if end - first > _SLOWER * (last - first):
-                end = 0
-            found = (
-                self.compiled.finditer(text, first, end)
-                if end
-                else self._match_at(text, range(first, last + 1), 0)
-            )
-            for match in found:
+            if not end or end - first > _SLOWER * (last - first):
+                for place in range(first, last + 1):
+                    if place >= done and (match := match_at(text, place)):
+                        yield match
+                        done = match.end()
+                continue
+            for match in self.compiled.finditer(text, first, end):
                 # The end of the stretch may have cut a match that begins after it.
                 if match.start() > last:
                     break
@@ -147,25 +148,37 @@ class PatternSet:
         """All patterns so far."""
         return self._patterns
 
-    def find_places(self, text: str, trigger: Trigger) -> Sequence[int]:
-        """Return where the strings of a trigger stand in a text, sorted."""
-        return self._find_all(text, len(self._patterns))[trigger]
+    def find_places(self, text: str, pattern: Pattern) -> Sequence[int]:
+        """Return where the strings of the trigger of a pattern stand in a text, sorted."""
+        index, places = self._find_all(text, len(self._patterns))
+        number = index.numbers[pattern]
+        return _merge(text, index.triggers[number], places[number])
 
-    def _read_text(self, text: str, size: int) -> dict[Trigger, Sequence[int]]:
+    def _read_text(self, text: str, size: int) -> tuple[_Index, Sequence[Sequence[int]]]:
         index = self._index
         if index is None or index.size != size:
             self._index = index = _build_index(self._patterns[:size])
         places: list[list[int]] = [[] for _ in index.triggers]
         for folded, automaton in index.automata:
-            for end, (length, numbers) in automaton.iter(fold(text) if folded else text):
+            for end, (length, numbers) in automaton.iter(_fold(text) if folded else text):
                 for number in numbers:
                     places[number].append(end - length + 1)
-        every = [m.start() for m in _DIGIT.finditer(text)]
-        first = [m.start() for m in _NUMBER.finditer(text)]
-        return {
-            trigger: _merge(trigger, ours, first if trigger.first else every)
-            for trigger, ours in zip(index.triggers, places, strict=True)
-        }
+        return index, places
+
+
+@lru_cache(maxsize=4)  # several sets read one text after the other
+def _find_digits(text: str) -> Sequence[int]:
+    return [m.start() for m in _DIGIT.finditer(text)]
+
+
+@lru_cache(maxsize=4)
+def _find_numbers(text: str) -> Sequence[int]:
+    return [m.start() for m in _NUMBER.finditer(text)]
+
+
+@lru_cache(maxsize=2)
+def _fold(text: str) -> str:
+    return fold(text)
 
 
 class _Index(NamedTuple):
@@ -174,40 +187,46 @@ class _Index(NamedTuple):
     Attributes:
         size: the number of patterns.
         triggers: their triggers.
+        numbers: the number of each pattern's trigger.
         automata: for the strings with case and for the folded ones, each with the numbers of its triggers.
     """
 
     size: int
     triggers: Sequence[Trigger]
+    numbers: Mapping[Pattern, int]
     automata: Sequence[tuple[bool, Any]]
 
 
 def _build_index(patterns: Sequence[Pattern]) -> _Index:
     read = [pattern.core or pattern for pattern in patterns]
     triggers = list(dict.fromkeys(pattern.trigger for pattern in read if pattern.trigger))
+    number_of = {trigger: number for number, trigger in enumerate(triggers)}
     automata: list[tuple[bool, Any]] = []
     for folded in (False, True):
-        numbers: dict[str, list[int]] = {}
+        wanting: dict[str, list[int]] = {}
         for number, trigger in enumerate(triggers):
             if trigger.folded == folded:
                 for string in trigger.strings:
-                    numbers.setdefault(string, []).append(number)
-        if numbers:
+                    wanting.setdefault(string, []).append(number)
+        if wanting:
             automaton = ahocorasick.Automaton()
-            for string, wanted in numbers.items():
+            for string, wanted in wanting.items():
                 automaton.add_word(string, (len(string), tuple(wanted)))
             automaton.make_automaton()
             automata.append((folded, automaton))
-    return _Index(len(patterns), triggers, automata)
+    numbers = {pattern: number_of[pattern.trigger] for pattern in read if pattern.trigger}
+    return _Index(len(patterns), triggers, numbers, automata)
 
 
-def _merge(trigger: Trigger, places: Sequence[int], digits: Sequence[int]) -> Sequence[int]:
-    if not trigger.strings:
+def _merge(text: str, trigger: Trigger, places: Sequence[int]) -> Sequence[int]:
+    """Return all places of a trigger, sorted."""
+    digits: Sequence[int] = ()
+    if trigger.digits:
+        digits = _find_numbers(text) if trigger.first else _find_digits(text)
+    if not places and trigger.least >= 0:
         return digits
-    if trigger.least >= 0 and not places and not trigger.digits:
-        return ()
     start = (-1,) if trigger.least < 0 else ()
-    return sorted({*start, *places, *(digits if trigger.digits else ())})
+    return sorted({*start, *places, *digits})
 
 
 _WITHIN_LINE = Trigger(frozenset(), False, False, 0, INFINITE, INFINITE, 0)
@@ -234,7 +253,7 @@ def _list_stretches(text: str, places: Iterable[int], trigger: Trigger) -> Itera
 def _find_start(text: str, place: int, trigger: Trigger, floor: int) -> int:
     """Return where a match may begin whose trigger is at `place`; `floor` if that is before it."""
     start = max(floor, place - trigger.most)
-    if start >= place:
+    if place - start <= _NEAR:
         return start
     for mark, most in (("\n", trigger.lines), (" ", trigger.spaces)):
         if most < INFINITE:

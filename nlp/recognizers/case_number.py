@@ -9,6 +9,7 @@ from itertools import islice
 
 from lexveil.nlp.citations.continental import NUMBER_CNJ
 from lexveil.nlp.citations.german import FILE_NUMBER_DE
+from lexveil.nlp.citations.rule import LAW
 from lexveil.nlp.letters import HAN
 from lexveil.nlp.recognizers.base import LABELED, SHAPED, SHARED, Finding, RuleRecognizer, find_matches
 
@@ -61,8 +62,9 @@ _PLAIN_ZH = SHARED.compile(
 _UK_CLAIM = SHARED.compile(
     r"(?<!\w)(?:[A-Z]{2,3}-\d{4}-\d{5,6}|[A-Z]{1,3}\d{2}[A-Z]{1,2}\d{4,6}|[A-Z]\d{2}[A-Z]{2}\d{3})(?!\w)"
 )
-# Applications that the document is about: in its head, or in the sentence on how the case began.
-_OWN_APPLICATIONS = SHARED.compile(
+# Applications that the document is about: in its head, or in the sentence on how the case began. As citations,
+# they are looked for in the whole text.
+_OWN_APPLICATIONS = LAW.compile(
     r"(?i:originated in (?:an|\w+) applications? |joined applications )\((?i:nos?)\. ([^)]{3,200})\)|"
     r"(?:^|\n)[ \t]*\(?(?:Applications?|APPLICATIONS?) [Nn][Oo][Ss]?\. ([^)\n]{3,200})"
 )
@@ -83,7 +85,7 @@ _OWN_AT_HEAD = tuple(
     )
 )
 # Decisions of lower courts in the same case, which German courts list at the end.
-_BELOW_LINE = SHARED.compile(
+_BELOW_LINE = LAW.compile(
     rf"(?m)^(?:[A-Z]\w*|[A-Z]\w+ [\w()/ .-]{{2,40}}),? (?:Entscheidung|Urteil|Beschluss) vom \d{{1,2}}\.\d{{1,2}}\.\d{{4}} - ({FILE_NUMBER_DE})"
 )
 _HEAD = 3000
