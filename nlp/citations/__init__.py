@@ -12,6 +12,7 @@ information. The number of the case that a document is itself about is not a cit
 | `german` | German decisions, journals, statutes |
 | `eponyms` | names that stand for a rule: a Mareva injunction |
 | `statutes` | acts, codes, articles, sections, directives, treaties in English; US codes |
+| `authorities` | law books by their authors, judges in cited cases |
 | `chinese` | statutes in 《》, articles, guiding cases, judgments cited for comparison |
 | `offices_zh` | names of Chinese courts, prosecutors and police, which say nothing about who lives where |
 """
@@ -23,6 +24,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from lexveil.nlp.citations import chinese, continental, eponyms, german, institutions, statutes
+from lexveil.nlp.citations.authorities import find_books, find_judges
 from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.citations.offices_zh import find_offices
 from lexveil.nlp.citations.rule import Range, find_in_capitals, find_ranges
@@ -44,8 +46,9 @@ def citations(text: str, claimed: Sequence[Range] = ()) -> list[Range]:
     """
     merged: list[Range] = []
     named = [*find_ranges(_NAMED, text), *find_in_capitals(_NAMED, text)]
-    found = [*find_ranges(_RULES, text), *find_case_citations(text), *find_offices(text)]
-    for start, end in sorted((*found, *_drop_claimed(named, claimed))):
+    found = [*find_ranges(_RULES, text), *find_case_citations(text), *find_offices(text), *find_books(text)]
+    law = sorted((*found, *_drop_claimed(named, claimed)))
+    for start, end in sorted((*law, *find_judges(text, law))):
         # "Criminal Code, RSC 1985" and "Roe v. Poe, § 4" are one citation by several rules.
         if merged and (start <= merged[-1][1] or _JOINT.fullmatch(text, merged[-1][1], start)):
             merged[-1] = (merged[-1][0], max(merged[-1][1], end))

@@ -42,10 +42,13 @@ _CORE = (
     r"|\d{1,4} (?:CLR|ALR|ALJR|NSWLR|DLR|OR|CCC|SCR|WWR|BCLR|HKCFAR|EHRR|ER)(?: ?\(\d\w{1,2}\))? \d{1,5}"
     r"|(?:Joined )?(?:Cases? )?[CTF] ?-\d{1,4}/\d{2}(?: ?(?:P|PPU|RX))*(?:(?:,| and| to|, and) [CTF]-\d{1,4}/\d{2}(?: P)?)*|cited above)"
 )
+_CAPITALIZED = rf"[{UPPER}][\w/&'-]*"
 _PIN = rf"(?:§§? ?\d+(?:(?:-|, ?|,? and )(?:§§? ?)?\d+\b(?! [A-Z]|/))*|(?:at )?(?:paras?\.?|\[|pp?\.? ?|paragraphs?) ?\d+\]?(?:(?:[-,]| and | to ) ?\[?\d+\]?)*|at {_PAGES}|in fine|cited above|ibid\.?|per [A-Z]\w+ (?:L?JJ?|CJ|MR|P|LC|JSC|LJJ)\b)"
 _TAIL = re.compile(
     rf",?(?: judgments?| decision| case)? ?\({{0,2}},?(?:(?:in |of )?{_CORE}|of {_DAY})\)?(?:[,;]? ?\(?(?:{_CORE}|{_PIN})\)?)*"
 )
+# The name of a case of the Court of Justice after its number: "C-251/95 - Sabèl/Puma".
+_NAMED_EU = rf",? (?:- )?(?!(?:Mr|Mrs|Ms|Dr|Sir|Herrn?|Frau|Mme|The|In|It|On|At|By)\b){_CAPITALIZED}(?:(?: |, )(?:{_CAPITALIZED}|v|and|und|et|of|de|van|&)){{0,5}}(?<=\w)(?!\w)"
 _ALONE = tuple(
     make_rule(pattern, *needs)
     for pattern, *needs in (
@@ -75,7 +78,11 @@ _ALONE = tuple(
             "HC:",
         ),
         (
-            r"\b(?:Joined )?[Cc]ases? [CTF] ?-\d{1,4}/\d{2}(?: P)?(?:(?:,| and| to|, and) [CTF]-\d{1,4}/\d{2}(?: P)?)*(?:,? [A-Z][^\n;()]{2,80}? EU:[CTF]:\d{4}:\d+)?|(?<![\w/-])[CTF]-\d{1,4}/\d{2}(?: (?:P|PPU))?(?![\w/-])|\bEU:[CTF]:\d{4}:\d+|\bECLI:[A-Z]{2}:[A-Za-z0-9]+:\d{4}:[A-Za-z0-9.]*[A-Za-z0-9]",
+            r"\b(?:Joined )?[Cc]ases? [CTF] ?-\d{1,4}/\d{2}(?: P)?(?:(?:,| and| to|, and) [CTF]-\d{1,4}/\d{2}(?: P)?)*(?:,? [A-Z][^\n;()]{2,80}? EU:[CTF]:\d{4}:\d+)?(?:"
+            + _NAMED_EU
+            + r")?|(?<![\w/-])[CTF]-\d{1,4}/\d{2}(?: (?:P|PPU))?(?![\w/-])(?:"
+            + _NAMED_EU
+            + r")?|\bEU:[CTF]:\d{4}:\d+|\bECLI:[A-Z]{2}:[A-Za-z0-9]+:\d{4}:[A-Za-z0-9.]*[A-Za-z0-9]",
             "C-",
             "T-",
             "F-",
@@ -86,7 +93,10 @@ _ALONE = tuple(
     )
 )
 # Openings of a case with one party: "In re Vane, 5 F.3d 12", "Ex parte Roe".
-_IN_RE = re.compile(r"\b(?:In re|Ex parte|In the matter of|Re|Estate of|Matter of)(?: the)? $")
+_IN_RE = re.compile(r"\b(?:In re|Ex parte|In the matter of|Re|Estate of|Matter of|Marriage of)(?: the)? $")
+_OPENING = re.compile(
+    r"\b(?:(?:In re|Ex parte|In the [Mm]atter of|Re|Estate of|Matter of|Marriage of) (?:the )?)+"
+)
 _RE = LAW.compile(
     rf"\b(?:In re|Re|Ex parte|In the [Mm]atter of) [{UPPER}][\w.'&-]*(?: (?:[{UPPER}][\w.'&-]*|&|and|of|\([^()\n]{{1,40}}\))){{0,6}}(?=,? ?[\[(]?\d)"
 )
@@ -103,7 +113,7 @@ _SHORT_FORM = LAW.compile(
 # Before a name that the document has cited as a case: the text refers to the case again.
 _SHORT_CUE = LAW.compile(
     rf"(?i:\b(?:under|nothing in|unlike|contrary to|as in|held in|holding in|rule in|court in|decided in|decision in|reasoning in|"
-    rf"applying|citing|cites|distinguish(?:ed|ing)|overrul(?:ed|ing))) ([{UPPER}][\w'-]{{3,40}})(?! [{UPPER}])(?!['’]s )"
+    rf"in|since|following|applying|citing|cites|distinguish(?:ed|ing)|overrul(?:ed|ing))) ([{UPPER}][\w'-]{{3,40}})(?! [{UPPER}])(?!['’]s )"
 )
 # A case that the document knows by one name alone: "the Bosman ruling".
 _DOCTRINE = re.compile(
@@ -111,6 +121,10 @@ _DOCTRINE = re.compile(
 )
 _DOCTRINE_OF = re.compile(rf"\b[Tt]he ([{UPPER}][\w'-]{{3,40}})\Z")
 _LONGEST_DOCTRINE = 48
+# The same in French, Italian and Spanish: "l'arrêt Perruche".
+_DOCTRINE_MUL = LAW.compile(
+    rf"(?i:\b(?:arrêts?|jurisprudences?|théories?|sentenza|doctrina|jurisprudencia|giurisprudenza)) (?:dite?s? )?\"?((?:[{UPPER}][\w'-]+|[{UPPER}]{{2,}})(?: (?:et|c\.|c/|de|du|des|la)? ?[{UPPER}][\w'-]+){{0,3}})"
+)
 # A person in this document who happens to have the name of a cited case.
 _TITLED = re.compile(
     rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Sir|Smt|Shri|Sri)\.? (?:[{UPPER}][\w.'-]{{0,40}} ){{0,3}}([{UPPER}][\w'-]{{3,40}})"
@@ -200,6 +214,8 @@ def _find_doctrines(text: str) -> Iterator[Range]:
         name = _DOCTRINE_OF.search(text, max(0, thing.start() - _LONGEST_DOCTRINE), thing.start())
         if name:
             found.setdefault(name.group(1), []).append((name.start(1), thing.end()))
+    for match in _DOCTRINE_MUL.finditer(text):
+        found.setdefault(match.group(1), []).append(match.span())
     for name, ranges in found.items():
         if text.count(name) == len(ranges):
             yield from ranges
@@ -282,7 +298,7 @@ def _start_with_name(text: str, start: int, floor: int) -> int:
             return base + name.start
     if text[start - 2 : start] == ", ":
         named = find_name_start(text, start - 2)
-        opening = _IN_RE.search(text, max(0, named - 24), named)
+        opening = _IN_RE.search(text, max(0, named - 24), named) or _OPENING.search(text, named, start)
         return opening.start() if opening else start
     return start
 

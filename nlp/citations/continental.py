@@ -21,6 +21,9 @@ _NUMBER_FR = r"(?:req\. |pourvoi |aff\. |requête |RG |décision )?[nN]°s? ?(?:
 _ARTICLE_FR = r"(?:[LRDA]\.? ?\*?)?\d+(?:er)?(?:[-.]\d+)*(?:[- ](?:bis|ter|quater|[A-Z])\b)?"
 
 
+# The name of a decision of an administrative court between date and number: "CE, 28 mai 1954, Barel, n° 28238".
+_NAMED_FR = rf"(?:, (?:(?:Société|Sté|Commune de|Ville de|Association|Syndicat|Époux|Dame|Sieur|Ministre|Préfet) (?:[{LOWER}]+ ){{0,3}})?[{UPPER}][\w'-]+(?: (?:et |c/ |de |du |des |la |d')*[{UPPER}][\w'-]+){{0,3}}(?: et autres)?(?=, (?:n°|req|Rec|Lebon|p\.|préc)| ?[;).]))"
+
 _COURT_PL = rf"(?:SN|NSA|WSA|S[AOR]|TK|TSUE|ETPC|Sąd(?:u|em)?|Trybunał(?:u|em)?|(?:Naj|Na|Ap|Ok|Re|Wo|Ad|Ko|Sp)[{LOWER}]+(?:ego|ości|ym)|Izby|(?:Cywilnej|Karnej|Pracy)|Unii|Europejskiej|składu|siedmiu|sędziów|pełnego|[iz]|we? [{UPPER}][{LOWER}]+(?: [{UPPER}][{LOWER}]+)?)"
 
 # -- Numbers of statutes and decisions in all these languages ----------------------------------------
@@ -47,7 +50,7 @@ _CLASS_PT = r"(?:(?:A?REsp|A?RE|EREsp|EAREsp|E?A?IRR|AIRR|ARR|RR|E-RR|RO|HC|RHC|
 
 RULES = (
     # France
-    make_rule(rf"(?<![\w.]){_COURT_FR}(?:, ?(?:(?:décision|arrêt|ord\.|ass\.|sect\.|ch\. réun\.|[Pp]ôle \d+(?: ?- ?ch\. ?\d+)?|{_CHAMBER_FR}|\d+e(?:r|ème)?(?: et \d+e)? (?:ch\.|ss-sect\.|chambres?(?: réunies)?)|ch\. \d+(?:, sect\. [A-Z])?|section [A-Z])))*,? ?(?:du )?(?:{_DATE_FR}(?:,? ?{_NUMBER_FR})?|{_NUMBER_FR}(?: du {_DATE_FR})?)"
+    make_rule(rf"(?<![\w.]){_COURT_FR}(?:, ?(?:(?:décision|arrêt|ord\.|[Aa]ss\.|[Ss]ect\.|ch\. réun\.|[Pp]ôle \d+(?: ?- ?ch\. ?\d+)?|{_CHAMBER_FR}|\d+e(?:r|ème)?(?: et \d+e)? (?:ch\.|ss-sect\.|chambres?(?: réunies)?)|ch\. \d+(?:, sect\. [A-Z])?|section [A-Z])))*,? ?(?:du )?(?:{_DATE_FR}{_NAMED_FR}?(?:,? ?{_NUMBER_FR})?|{_NUMBER_FR}(?: du {_DATE_FR})?)"
          rf"(?:,? ?(?:Bull\.? ?(?:civ\.?|crim\.?)?(?: \d{{4}})?,? ?[IVX]*,? ?n° ?\d+|(?:Rec(?:ueil|\.)?|Lebon)[ ,.\w]{{0,12}}p\. ?\d+|P(?:ubli)?\.?(?: au bulletin)?|[DJ](?:CP)?\.? ?(?:G|E|S)?,? ?\d{{4}},? ?(?:[\w.]{{1,6}} )?\d+))*", "Cass", "Civ", "Soc", "Com", "Crim", "CE", "C.E", "Conseil", "CA", "C.A", "TGI", "TJ", "TA", "Cons", "Trib", "T. co", "CPH", "CJUE", "CJCE", "CEDH"),
     make_rule(rf"\b[Aa]rt(?:icles?|s?\.) ?{_ARTICLE_FR}(?:(?:,| et| ou| à)(?: suivants| s\.)? ?(?:{_ARTICLE_FR})?)*(?:,? (?:al(?:inéa|\.)? ?\d+(?:er)?|\d°|§ ?\d))*(?: (?:du|de la|de l'|des) (?:(?:code|Code|loi|Loi|[Cc]onvention|[Cc]onstitution|décret|[Dd]éclaration|[Tt]raité|[Cc]harte|règlement|ordonnance|directive)(?: (?:de|du|des|d'|la|le|les|l'|et|à|sur|en|[{LOWER}{UPPER}'-]{{3,20}})){{0,10}}|TFUE|RGPD|CEDH|même code))?", "rt"),
     make_rule(rf"\b(?:[Ll]oi|[Dd]écret|[Oo]rdonnance|[Aa]rrêté)(?: organique| constitutionnelle)? [nN]° ?\d{{2,4}}-\d{{1,4}}(?: du {_DATE_FR})?|\b(?:[Ll]oi|[Dd]écret|[Oo]rdonnance) du {_DATE_FR}", "oi ", "écret", "rdonnance", "rrêté"),

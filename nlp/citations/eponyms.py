@@ -10,25 +10,27 @@ from lexveil.nlp.letters import UPPER
 _RARE = "|".join(
     name.replace("_", " ")
     for name in """
-    Anisminic Anton_Piller Apprendi Ashwander Batson Bivens Bolam Bolitho Boykin Briginshaw Browne_v_Dunn Bruton Calderbank
-    Carltona Chevron Chorzów Colorado_River Daubert Faretta Foss_v_Harbottle Francovich Garrity Giglio Gillick Gladue Hedley_Byrne
-    Henthorn Jackson_v_Denno Jencks Jones_v_Kernott Kastigar Ladd_v_Marshall Lanham Mareva Massiah McDonnell_Douglas McNaghten
-    M'Naghten Meroni Miranda Monell Noerr-Pennington Norwich_Pharmacal Pepper_v_Hart Pitchess Quistclose Rooker-Feldman
-    Rylands_v_Fletcher Salduz Stinchcombe Tarasoff Twombly Upjohn Wednesbury Zubulake
+    Anisminic Anns Anton_Piller Apprendi Ashwander Batson Bivens Bolam Bolitho Bosman Boykin Briginshaw Browne_v_Dunn Bruton
+    Burchell Calderbank Caparo Carltona Celotex Chevron Chhabra Chorzów Colorado_River Costeja Daubert Donoghue Factortame Faretta Foss_v_Harbottle Francovich Garrity Giglio Gillick Gladue Hedley_Byrne
+    Henthorn Iqbal Jackson_v_Denno Jencks Jones_v_Kernott Kastigar Ladd_v_Marshall Lanham Mareva Massiah McDonnell_Douglas McNaghten
+    M'Naghten Marleasing Meroni Miranda Monell Noerr-Pennington Norwich_Pharmacal Pepper_v_Hart Pitchess Polkey Quistclose Rooker-Feldman
+    Rylands_v_Fletcher SAAMCO Salduz Schrems Sidaway Stinchcombe Tarasoff Twombly Upjohn Wednesbury Zubulake
     """.split()
 )
 _THINGS = (
     r"(?:(?:hearing|warning|injunction|[Oo]rder|test|[Oo]ffer|rule|[Pp]rinciple|doctrine|motion|challenge|standard|analysis|factor|violation|claim|"
     r"waiver|exception|[Dd]irection|instruction|guideline|presumption|letter|ground|application|undertaking|prong|gloss|argument|proceeding|point)s?|"
     r"[Uu]nreasonable(?:ness)?|unreasonably|irrational(?:ity)?|material|deference|relief|review|sense|type|abuse|estoppel|duty|protection|"
-    r"jurisdiction|competen(?:ce|t)|immunity|criteria|trust|obligation|damages|rights|colloquy|inquiry)"
+    r"jurisdiction|competen(?:ce|t)|immunity|criteria|trust|obligation|damages|rights|colloquy|inquiry|reductions?|deductions?|ruling|judgment|I{2,3})"
 )
 # Of the rare names, those that stand for the rule alone: "a Mareva", "under Daubert", "Bolam is satisfied".
 _ALONE = "|".join(
     name.replace("_", " ")
     for name in """
-    Anisminic Anton_Piller Apprendi Batson Bivens Bolam Bolitho Briginshaw Calderbank Carltona Daubert Gillick Gladue Kastigar
-    Mareva Massiah McDonnell_Douglas McNaghten M'Naghten Norwich_Pharmacal Quistclose Salduz Stinchcombe Twombly Wednesbury Zubulake
+    Anisminic Anns Anton_Piller Apprendi Batson Bivens Bolam Bolitho Briginshaw Calderbank Caparo Carltona Cheshire_West
+    Costeja Daubert Donoghue Factortame Francovich GCHQ Gillick Gladue Hedley_Byrne Kastigar Mareva Marleasing Massiah
+    McDonnell_Douglas McNaghten M'Naghten Norwich_Pharmacal Quistclose SAAMCO Salduz Sidaway Stinchcombe Twombly Wednesbury
+    Yemshaw Zubulake
     """.split()
 )
 _RULES_OF_CASES = "|".join(
@@ -53,7 +55,7 @@ _FONTS = r"Times New Roman|Century Schoolbook|Arial(?: (?:Black|Narrow))?|Courie
 
 _AFTER = "|".join(
     rf"(?<=\b{word}[ -])"
-    for one in "the a an under per no this on post pre".split()
+    for one in "the a an under per no this on post pre in since following applying".split()
     for word in (one, one.title())
 )
 # What nobody does whose name it is.

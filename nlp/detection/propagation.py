@@ -46,11 +46,22 @@ _LOWER_WORD = re.compile(r"(?<![\w.@/-])[^\W\d_]+(?![\w@]|[.-]\w)")
 _WORD = re.compile(r"[^\W_]+")
 # Between the parts of one name: a space, a point, a hyphen, an apostrophe, at most one line end.
 _JOINT = re.compile(r"[ .,'/&:()_-]{0,3}\n?[ .'(-]{0,2}")
-# `Acme Holdings Ltd ("Acme")`
-_ALIAS = re.compile(
-    rf"[ ,]{{0,2}}\((?:(?:hereinafter|hereafter|also|known as|together with its affiliates|the),? ){{0,3}}"
-    rf"(?:\"(?:the )?([{UPPER}][\w&.' -]{{1,30}}?)\"|([{UPPER}]{{2,8}})\))"
+# `Acme Holdings Ltd ("Acme")`, `Karl Roe (im Folgenden: K.R.)`, "Ada Roe (AR)"
+_SO_CALLED = "|".join(
+    (
+        r"hereinafter|hereafter|also|known(?: in \w+ \w+)? as|together with its affiliates|the",
+        r"referred to(?: herein)? as|im Folgenden|im Weiteren|nachfolgend|künftig|fortan|kurz|genannt",
+        r"ci-après|dénommée?|désignée?|en adelante|en lo sucesivo|di seguito|in prosieguo|doravante",
+        r"hierna|verder|dalej|zwan[ya]|u daljem tekstu|u nastavku|dále jen(?:om)?",
+    )
 )
+_SHORT = rf"[{UPPER}]{{2,8}}|[{UPPER}][a-z]{{0,2}}[{UPPER}]{{1,3}}|(?:[{UPPER}]\. ?){{2,4}}"
+_ALIAS = re.compile(
+    rf"[ ,]{{0,2}}[(\[](?:(?:{_SO_CALLED})[,:]? ){{0,3}}"
+    rf"(?:\"(?:the )?([{UPPER}][\w&.' -]{{1,30}}?)\"|({_SHORT}))[)\]]"
+)
+# 'Rebecca "Bex" Roe'
+_NICKNAME = re.compile(r"[\"(]([^\W\d_]{3,})[\")]")
 # `"Term" means`, `(the "Term")`: a term defined by a contract is a role or a thing.
 _DEFINED = re.compile(
     r"\"([^\"\n]{2,60})\",? (?:means|mean|shall mean|shall have|has the|have the|refers|is defined|includes)|"
@@ -99,7 +110,33 @@ def propagate(
         else:
             names.setdefault(tuple(m.group() for m in _WORD.finditer(name)), kind)
     inflected = _find_inflected(text, names, language) if language in INFLECTED else ()
-    return [*_find_mentions(text, names, language), *_find_han_mentions(text, han), *inflected]
+    aliases = _find_initials(text, spans)
+    return [*_find_mentions(text, names, language), *_find_han_mentions(text, han), *inflected, *aliases]
+
+
+def _find_initials(text: str, spans: Iterable[Span]) -> Iterator[Span]:
+    """Yield the initials by which the text calls people after it has introduced them: "Ada Roe (AR)"."""
+    aliases: set[str] = set()
+    for span in spans:
+        if span.type == "PERSON" and (alias := _ALIAS.match(text, span.end)):
+            given = (alias.group(1) or alias.group(2)).strip()
+            if _are_initials(given, text[span.start : span.end]):
+                aliases.add(given)
+    for alias in sorted(aliases):
+        letters = [re.escape(letter) for letter in alias if letter.isalpha()]
+        shown = r"\. ?".join(letters) + r"\." if "." in alias else "".join(letters)
+        for match in re.finditer(rf"(?<![\w.]){shown}(?!\w)", text):
+            yield Span(match.start(), match.end(), "PERSON", _SCORE, PROPAGATION)
+
+
+def _are_initials(alias: str, name: str) -> bool:
+    """Return True if an alias consists of first letters of the words of a name, from the first word on."""
+    firsts = [word[0].casefold() for word in _WORD.findall(name)]
+    letters = [letter.casefold() for letter in alias if letter.isalpha()]
+    if len(letters) < 2 or letters[0] not in firsts[:1]:
+        return False
+    rest = iter(firsts)
+    return len(letters) <= len(firsts) and all(letter in rest for letter in letters)
 
 
 def drop_implausible(text: str, spans: Sequence[Span]) -> list[Span]:
@@ -140,8 +177,11 @@ def _collect_names(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]
             yield text[span.start : span.end], span.type
         if span.type in ("ORGANIZATION", "PERSON"):
             alias = _ALIAS.match(text, span.end)
-            if alias:
+            # "Ada Roe (CEO)" has an office, "Acme Holdings (AH)" a short name.
+            if alias and (alias.group(1) or span.type == "ORGANIZATION"):
                 yield alias.group(1) or alias.group(2), span.type
+        if span.type == "PERSON":
+            yield from ((nickname, "PERSON") for nickname in _NICKNAME.findall(text, span.start, span.end))
 
 
 @lru_cache(maxsize=1)

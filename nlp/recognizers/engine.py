@@ -28,6 +28,7 @@ from lexveil.nlp.recognizers.given_name import GivenNameRecognizer
 from lexveil.nlp.recognizers.identity import LexveilIdentityRecognizer
 from lexveil.nlp.recognizers.life_de import GermanLifeRecognizer
 from lexveil.nlp.recognizers.national import LexveilNationalNumberRecognizer
+from lexveil.nlp.recognizers.nickname import NicknameRecognizer
 from lexveil.nlp.recognizers.online import LexveilOnlineRecognizer
 from lexveil.nlp.recognizers.organization import EnglishOrganizationRecognizer
 from lexveil.nlp.recognizers.organization_continental import ContinentalOrganizationRecognizer
@@ -43,6 +44,7 @@ from lexveil.nlp.recognizers.phone_zh import ChinesePhoneRecognizer
 from lexveil.nlp.recognizers.plate import LexveilPlateRecognizer
 from lexveil.nlp.recognizers.quantity import LexveilQuantityRecognizer
 from lexveil.nlp.recognizers.spaced_name import SpacedNameRecognizer
+from lexveil.nlp.recognizers.speaker import SpeakerRecognizer
 from lexveil.nlp.recognizers.tagger import TaggerRecognizer
 from lexveil.nlp.taggers.contract import Tagger
 from lexveil.nlp.text import Span
@@ -60,7 +62,9 @@ _ANY_LANGUAGE = (
     LexveilPhoneRecognizer,
     LexveilPlateRecognizer,
     LexveilQuantityRecognizer,
+    NicknameRecognizer,
     SpacedNameRecognizer,
+    SpeakerRecognizer,
 )
 _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
     "de": (

@@ -175,3 +175,19 @@ def test_names_in_another_case_are_found(language: str, text: str, expected: lis
 def test_names_of_files_have_their_words_joined() -> None:
     text = "Anna Quill sent Lease_of_Anna_Quill.pdf and Quill-2.pdf."
     assert mentions(text, "Anna Quill") == ["Anna Quill", "Anna_Quill", "Quill"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Osgood Pell (im Folgenden: O.P.) kam. O.P. ging.", ["Osgood Pell", "O.P.", "O.P."]),
+        ('Osgood Pell (nachfolgend "O. P.") kam. O. P. ging.', ["Osgood Pell", "O. P.", "O. P."]),
+        ("Osgood Pell (OP) came. OP left, as did TOP.", ["Osgood Pell", "OP", "OP"]),
+        ("Osgood ter Pell [OtP] came. OtP left.", ["Osgood ter Pell", "OtP", "OtP"]),
+        ("Osgood Pell (CEO) came. The CEO left. He is in the EU.", ["Osgood Pell"]),
+        ("Osgood Pell (OK) came. OK, said the CEO.", ["Osgood Pell"]),
+        ("Osgood (Ozzie) Pell came. Ozzie left.", ["Osgood (Ozzie) Pell", "Ozzie"]),
+    ],
+)
+def test_the_short_name_that_a_text_gives_to_a_person(text: str, expected: list[str]) -> None:
+    assert mentions(text, expected[0]) == expected

@@ -1,0 +1,61 @@
+# ruff: noqa: E501  -- patterns read best on one line
+"""Names by which people are called: 'genannt "Schorsch"', "alias Lulu", 'apodado "El Tecolote"'."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lexveil.nlp.entities.given_names import is_given_name
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.recognizers.base import SHAPED, SHARED, Finding, RuleRecognizer
+from lexveil.nlp.vocabulary import LEGAL_WORDS
+
+_WORD = rf"[{UPPER}][\w'-]*"
+_QUOTED = rf"[\"']({_WORD}(?: (?:{_WORD}|the|le|la|el|o|da|de|der|die)){{0,3}})[\"']"
+# They introduce the name of a person, and of nothing else.
+_CALLED = SHARED.compile(
+    r"(?i:\b(?:(?:[Ss]pitz|[Rr]uf|[Dd]eck)namen?s?|nick-?names?|nicknamed|street name|alias|goes by|went by|going by|surnommée?s?|surnom|soprannominat[oa]|soprannome|apodad[oa]s?|apodo|mote|alcunha(?:d[oa])?|apelido|vulgo|"
+    r"bijgenaamd|bijnaam|pseudonim(?:em)?|nadim(?:ak|kom|ka)|zvan[aio]g?|přezdívan\w+|přezdívk\w+))"
+    rf"(?: (?:is|was|of|ist|war|el|le|la|de|de la|di|the name))?[ ,:]{{1,2}}(?:{_QUOTED}|((?:[Ll]e |[Ll]a |[Ee]l )?{_WORD}(?= (?:[{LOWER}]|\()|[,.;:)\n]|$)))"
+)
+# They introduce things as well: a person stands before them, and quotation marks around the name.
+_MAYBE_CALLED = SHARED.compile(
+    r",? \(?(?:genannt|gen\.|known (?:to \w+ |locally )?as|called|who is known as|everybody calls \w+|dite?|conocid[oa] (?:como|por)|dett[oa]|conosciut[oa] come|conhecid[oa] (?:como|por)|zwan[yae]g?o?|ps\.|genaamd|also)"
+    rf"[ ,:]{{1,2}}{_QUOTED}"
+)
+_PERSON_BEFORE = re.compile(rf"(?:[{UPPER}][\w'.-]*[ -]){{0,3}}[{UPPER}][\w'.-]*\Z")
+# 'Rebecca "Bex" Roe'
+_WITHIN = SHARED.compile(rf"({_WORD}) {_QUOTED} {_WORD}")
+_LONGEST = 60
+
+
+class NicknameRecognizer(RuleRecognizer):
+    """Nicknames and aliases by the words that introduce them, in all languages."""
+
+    TYPES = ("PERSON",)
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield the nicknames in `text`."""
+        for match in _CALLED.finditer(text):
+            yield from _find(match, 1 if match.group(1) else 2)
+        for match in _MAYBE_CALLED.finditer(text):
+            if _follows_person(text, match.start()):
+                yield from _find(match, 1)
+        for match in _WITHIN.finditer(text):
+            if is_given_name(match.group(1).casefold()):
+                yield from _find(match, 2)
+
+
+def _find(match: re.Match[str], group: int) -> Iterator[Finding]:
+    if match.group(group).casefold() not in LEGAL_WORDS:
+        yield Finding(*match.span(group), "PERSON", SHAPED)
+
+
+def _follows_person(text: str, end: int) -> bool:
+    """Return True if a first name of a list, or two words that are none of drafting, end at `end`."""
+    before = _PERSON_BEFORE.search(text, max(0, end - _LONGEST), end)
+    if before is None:
+        return False
+    words = [word.strip(".,").casefold() for word in re.split(r"[ -]", before.group())]
+    return any(map(is_given_name, words)) or (len(words) > 1 and LEGAL_WORDS.isdisjoint(words))

@@ -1,0 +1,82 @@
+# ruff: noqa: E501  -- patterns read best on one line
+"""People who speak in a chat or a transcript: the label before each line."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from lexveil.nlp.entities.given_names import may_be_given_name
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.recognizers.base import SHAPED, SHARED, Finding, RuleRecognizer
+from lexveil.nlp.vocabulary import INSTITUTION_WORDS, JURISDICTIONS, LEGAL_WORDS, PLACES, TIME_WORDS
+
+_STAMP = r"\[?(?:\d{1,4}[./-]\d{1,2}\.?(?:[./-]?\d{2,4})?,? )?(?:um )?\d{1,2}[:.]\d{2}(?::\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?\]?(?: ?-)? ?"
+_LABEL = SHARED.compile(
+    rf"(?m)^[ \t>]*(?:({_STAMP})~?((?:[{UPPER}{LOWER}][\w'-]*\.?)(?: [{UPPER}][\w'-]*\.?){{0,2}})|((?:[{UPPER}][{LOWER}][\w'-]*)(?: [{UPPER}][\w'-]*\.?){{0,2}})) ?: ?(?=\S)"
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_ROLES = frozenset(
+    """
+    admin agent antwoord antwort assistant betreff bot chair chairman cc court date datum domanda everyone frage host ich
+    interviewer interviewter jury koga me moderator note objet odgovor odpowiedź operator papa mama mum mom dad oma opa
+    pergunta pitanje pregunta pytanie question re réponse reply resposta respuesta risposta sent speaker sprecher subject
+    support system the to user vorhalt vraag you answer an von from bcc name adresse address anschrift telefon tel
+    kläger klägerin beklagte beklagter zeuge zeugin richter richterin angeklagter angeklagte vorsitzende vorsitzender
+    président présidente juge témoin giudice teste presidente juez testigo świadek sąd sud svedok getuige rechter
+    """.split()  # noqa: SIM905
+)
+_COMMON = (INSTITUTION_WORDS, JURISDICTIONS, LEGAL_WORDS, PLACES, TIME_WORDS, _ROLES)
+_FEWEST_LINES = 3
+
+
+class SpeakerRecognizer(RuleRecognizer):
+    """The names before the lines of a chat.
+
+    A time before the label shows that it is a speaker. Without one, three lines in a row have labels, one of
+    them twice, and one label is a first name or one line is a question: forms have labels, too.
+    """
+
+    TYPES = ("PERSON",)
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield the speakers in `text`."""
+        labels = [label for label in _LABEL.finditer(text) if not _is_common(_read(label))]
+        stamped = [label for label in labels if label.group(1)]
+        bare = [label for label in labels if not label.group(1)]
+        for label in (*stamped, *(bare if _is_talk(text, bare) else ())):
+            group = 2 if label.group(1) else 3
+            yield Finding(*label.span(group), "PERSON", SHAPED)
+
+
+def _read(label: re.Match[str]) -> str:
+    return label.group(2) or label.group(3)
+
+
+def _is_common(label: str) -> bool:
+    words = [word.casefold() for word in _WORD.findall(label)]
+    return any(word in known for word in words for known in _COMMON)
+
+
+def _is_talk(text: str, labels: Sequence[re.Match[str]]) -> bool:
+    if len(labels) < _FEWEST_LINES:
+        return False
+    counts = Counter(_read(label) for label in labels)
+    if len(counts) < 2 or max(counts.values()) < 2:
+        return False
+    asked = "?" in text[labels[0].start() : labels[-1].end() + 200]
+    named = any(may_be_given_name(word.casefold()) for label in counts for word in _WORD.findall(label)[:1])
+    return (asked or named) and _has_run(text, labels)
+
+
+def _has_run(text: str, labels: Sequence[re.Match[str]]) -> bool:
+    """Return True if some labels stand at the beginning of lines in a row, blank ones aside."""
+    run = 1
+    for first, second in pairwise(labels):
+        between = text[first.end() : second.start()].strip("\n")
+        run = run + 1 if "\n" not in between else 1
+        if run >= _FEWEST_LINES:
+            return True
+    return False
