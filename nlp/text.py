@@ -116,6 +116,10 @@ _HAN = r"\u3400-\u9fff"
 _CHINESE = re.compile(f"[{_HAN}]")
 _BROKEN = re.compile(rf"(?<=[{_HAN}])\r?\n(?=[{_HAN}\d])|(?<=\d)\r?\n(?=[{_HAN}])")
 _NO_WIDTH = "\u200b"
+# A line whose characters stand apart, as poor scans have it: 原 告 卢 俊 义 诉 称 ， 被 告
+_APART = rf"[{_HAN}\d０-９，。、：；,:;（）()“”]"
+_SPACED_OUT = re.compile(rf"[{_HAN}](?:[ \u3000](?:{_APART}|·)){{7,}}(?![^\W{_HAN}])")
+_LEAST_HAN = 0.5
 # Of a line that was broken, in halves of a Chinese character.
 _MIN_WIDTH, _MAX_WIDTH, _TOLERANCE = 40, 200, 6
 # What names consist of beside letters. Signs such as "&" would make another text of what is around them.
@@ -144,7 +148,7 @@ class NormalizedText:
         plain = not _ENTITY.search(original)
         if plain and original.isascii() and "\r" not in original:
             return cls(original.translate({11: "\n", 12: "\n", 96: "'"}), len(original))
-        original = _join_wrapped_lines(original)
+        original = _join_wrapped_lines(_join_spaced_characters(original))
         if plain and not _NEEDS_SHRINKING.search(original):
             return cls(_fold(original), len(original))
         pieces: list[str] = []
@@ -208,6 +212,17 @@ def _join_wrapped_lines(original: str) -> str:
         else:
             pieces.append("\n")
     return "".join(pieces[:-1])
+
+
+def _join_spaced_characters(original: str) -> str:
+    """Return the text with characters without width for the spaces in lines whose characters stand apart."""
+    return _SPACED_OUT.sub(_join_run, original)
+
+
+def _join_run(run: re.Match[str]) -> str:
+    characters = run.group()[::2]
+    han = sum(_CHINESE.match(character) is not None for character in characters)
+    return _NO_WIDTH.join(characters) if han >= _LEAST_HAN * len(characters) else run.group()
 
 
 def _measure_width(line: str) -> int:

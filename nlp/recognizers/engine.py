@@ -38,6 +38,7 @@ from lexveil.nlp.recognizers.person import EnglishPersonRecognizer
 from lexveil.nlp.recognizers.person_continental import ContinentalPersonRecognizer, CuedPersonRecognizer
 from lexveil.nlp.recognizers.person_de import GermanPersonRecognizer
 from lexveil.nlp.recognizers.person_in import IndianPersonRecognizer
+from lexveil.nlp.recognizers.person_latin_zh import LatinPersonInChineseRecognizer
 from lexveil.nlp.recognizers.person_zh import ChinesePersonRecognizer
 from lexveil.nlp.recognizers.phone import LexveilPhoneRecognizer
 from lexveil.nlp.recognizers.phone_zh import ChinesePhoneRecognizer
@@ -95,6 +96,7 @@ _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
         ChineseOrganizationRecognizer,
         ChinesePersonRecognizer,
         ChinesePhoneRecognizer,
+        LatinPersonInChineseRecognizer,
     ),
 }
 

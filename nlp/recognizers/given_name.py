@@ -66,7 +66,7 @@ class GivenNameRecognizer(RuleRecognizer):
         """Yield the names of people in `text`."""
         for first in _FIRST.finditer(text):
             word = first.group().casefold()
-            if is_given_name(word) and not _is_common(word):
+            if is_given_name(word) and not is_common(word):
                 yield from _find_last(text, first)
         yield from _find_inverted(text)
         yield from _find_initialed(text)
@@ -75,7 +75,7 @@ class GivenNameRecognizer(RuleRecognizer):
 def _find_last(text: str, first: re.Match[str]) -> Iterator[Finding]:
     following = _LAST_IN_CAPITALS if first.group().isupper() else _LAST
     last = following.match(text, first.end())
-    if last is None or _is_common(last.group(1).casefold()):
+    if last is None or is_common(last.group(1).casefold()):
         return
     # A list has one name on each line.
     if "\n" not in last.group() or text[first.start() - 1 : first.start()] == " ":
@@ -87,7 +87,7 @@ def _find_inverted(text: str) -> Iterator[Finding]:
         if not is_given_name(given.group(1).casefold()):
             continue
         family = _BEFORE_COMMA.search(text, max(0, given.start() - _LONGEST), given.start())
-        if family is None or any(map(_is_common, family.group().casefold().split())):
+        if family is None or any(map(is_common, family.group().casefold().split())):
             continue
         listed = _LIST_BEFORE.search(text, max(0, family.start() - 12), family.start())
         if family.group().isupper() or (listed and _LIST_AFTER.match(text, given.end())):
@@ -101,10 +101,11 @@ def _find_initialed(text: str) -> Iterator[Finding]:
         name = _AFTER_INITIALS.match(text, initials.end())
         if name is None and not _GOES_ON.match(text, initials.end()):
             name = _BEFORE_INITIALS.search(text, max(0, initials.start() - _LONGEST), initials.start())
-        if name and not _is_common(name.group(1).casefold()):
+        if name and not is_common(name.group(1).casefold()):
             start, end = min(initials.start(), name.start()), max(initials.end(), name.end())
             yield Finding(start, end, "PERSON", GUESSED)
 
 
-def _is_common(word: str) -> bool:
+def is_common(word: str) -> bool:
+    """Return True if a folded word is one of law or place, or a thing that is called after people."""
     return any(form in known for form in (word, word.removesuffix("s")) for known in _COMMON)

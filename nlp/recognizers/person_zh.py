@@ -25,7 +25,12 @@ _RARELY_GIVEN = (
     "听看见所而先再即仍只另亦曾已携非涉吸抢盗骗殴购卖拿取乘骑坐驻辖人两二三四五六七八九十百余名个位当庭主动本"
 )
 _MIDDOT = "·•・‧⋅∙"
-_FOREIGN = rf"{_H}{{1,8}}(?:[{_MIDDOT}]{_H}{{1,8}}){{1,3}}"
+_PART = rf"{_H}{{1,8}}(?:-{_H}{{1,8}})?"
+# 约翰·史密斯, 乔治·W·布什, 让-雅克·卢梭, J·K·罗琳, J.K.罗琳; no "A.合同": that is a choice in a test.
+_FOREIGN = (
+    rf"(?:(?<![A-Za-z])(?:[A-Z][{_MIDDOT}]){{2}}|(?<![A-Za-z])(?:[A-Z]\.){{2,3}}){_PART}(?:[{_MIDDOT}]{_PART}){{0,2}}|"
+    rf"{_PART}(?:[{_MIDDOT}](?:{_PART}|[A-Z](?=[{_MIDDOT}]))){{1,3}}"
+)
 # 张某, 张某某, 张某甲, 张某1, 张某一, 张××, 张xx, 张甲
 _FILLER = r"(?:某{1,2}[甲乙丙丁戊己庚辛壬癸]?(?:\d{1,2}|[A-H](?![A-Za-z]))?|[×xX*]{1,3}(?![\d×xX*])|[×xX*]{2,3}\d{1,2})"
 # After these, 某 means an unnamed thing ("a certain company"), nobody's name.
@@ -53,6 +58,7 @@ ROLE_WORDS = (
     "上诉人即被告 抗告人即被告 立契约书人 立契约人 立遗嘱人 立书人 立约人 承买人 警员 警长 督察 司法事务官 书记官 审判长法官 受命法官 暂委法官 特委法官 聆案官 裁判官"
 ).split()
 _ROLE = rf"(?:{'|'.join(sorted(ROLE_WORDS, key=len, reverse=True))})"
+_SPACED_LABEL = rf"(?:姓\s*名|签\s*[名字]|{_ROLE})"
 _COURT_ROLE = (
     r"(?:代理检察员|助理检察员|检察员|检察官助理|检察官|公诉人|审判长法官|受命法官|司法事务官|书记官|审判长|代理审判员|助理审判员|审判员|人民陪审员|陪审员|法官助理|代理书记员|代书记员|书记员|速录员|执行员|"
     r"翻译人员|翻译|辩护人|诉讼代理人)"
@@ -83,7 +89,7 @@ _ASSIGNED = CHINESE.compile(rf"(?:指派|委派)(?:本所)?({_H}{{2,4}}?)(?=律�
 _SIGNED_AFTER = CHINESE.compile(rf"书记员[ ]?{_H}{{2,3}}[ ]({_H}{{2,3}})(?=\s*$|\s*。\s*$|[ ]附)")
 _SPACED_COURT_ROLE = r"(?:审\s*判\s*长|(?:代\s*理\s*)?审\s*判\s*员|人\s*民\s*陪\s*审\s*员|(?:代\s*)?书\s*记\s*员|法\s*官\s*助\s*理|公\s*诉\s*人|检\s*察\s*员)"
 _SPACED = CHINESE.compile(
-    rf"{_SPACED_COURT_ROLE}[ \t:]{{1,12}}({_SURNAME}[ \t]{{1,6}}{_H}(?:[ \t]{{1,3}}{_H})?)(?=[\s,。]|$)"
+    rf"(?:{_SPACED_COURT_ROLE}|{_SPACED_LABEL})[ \t:]{{1,12}}({_SURNAME}([ \t]{{1,6}}){_H}(?:\2{_H})?)(?=[\s,。、;(|]|$)"
 )
 # A name with a surname that the list lacks, at the beginning of a list of names.
 _RARE_ROLED = CHINESE.compile(
@@ -96,6 +102,7 @@ _CRIME = (
 )
 _TITLE = re.compile(rf"\A\s*({_NAME}(?:[、,]{_NAME})*)(?={_CRIME}.{{0,60}}(?:判决书|裁定书|决定书|调解书))")
 _BEFORE = CHINESE.compile(
+    rf"(?:^|[,。、;:\n\s(与和])({_NAME})(?=\((?:绰号|外号|诨名|又名|别名|曾用名|化名|小名|乳名|网名|原名|英文名|系|女|男)[^()\n]{{1,30}}\))|"
     rf"(?:^|[,。、;:\n\s(])({_NAME})(?=,?\(?(?:男|女)[,。)])|"
     rf"(?<=[,。、;:\n\s(])({_NAME})(?=(?:的)?(?:证言|供述|陈述|笔录|身份证|公民身份|居民身份|护照|户籍|到案|辨认|QQ|微信|手机|电话|联系电话|联系方式|邮箱|住所|住址|银行|账户|名义|身份))"
 )
@@ -118,12 +125,24 @@ _CONTEXTS = (
         rf"接受({_NAME})(?=的?委托)|指派({_NAME})(?=律师|[,。、]|担任|为)|致:?\s?({_NAME})(?=[,:\n先女]|$)|"
         rf"与({_NAME})(?=登记结婚|登记离婚|结婚|离婚|系|之间|签订|相识|同居|商量|商议|发生|[,。、])|"
         rf"(?:(?<=[,。;:\n与和])|(?<=此前)|(?<=后来))({_NAME})(?=曾?于\d{{4}}年)|(?<=[,。;\n])({_NAME})(?=随其)|"
-        rf"(?:情况|事实)(?:有|由)({_NAME})(?=[、,]|证实|证明|知)|(?m:^\s*({_NAME})\s*$)"
+        rf"(?:情况|事实)(?:有|由)({_NAME})(?=[、,]|证实|证明|知)|(?m:^\s*({_NAME})\s*$)|"
+        rf"由({_NAME})(?=(?:变更|更换|改)为{_SURNAME})"
+    ),
+    re.compile(
+        rf"(?:法定代表人|负责人|监护人|股东|经营者|董事长?|经理)由[^,。;\n]{{2,10}}(?:变更|更换|改)为({_NAME})(?=[,。;、\n]|$)"
     ),
 )
 _ALIAS = CHINESE.compile(
-    rf"(?:绰号|外号|诨名|又名|别名|曾用名|化名|自报名|自报姓名|网名|小名|乳名|昵称|艺名|花名|人称)(?:为|叫|是|:)?(?:\"([^\"\n]{{1,12}})\"|'([^'\n]{{1,12}})'|({_H}{{2,4}}?)(?=[,。、;)(\s]))"
+    rf"(?:绰号|外号|诨名|又名|别名|曾用名|化名|自报名|自报姓名|网名|小名|乳名|昵称|艺名|花名|人称|真名|原名|本名|俗称)(?:为|叫|是|:)?(?:\"([^\"\n]{{1,12}})\"|'([^'\n]{{1,12}})'|({_H}{{2,4}}?)(?=[,。、;)(\s]|的{_SURNAME}))"
 )
+# "刀疤"即本案被告人马三立: the alias, before the name.
+_ALIAS_OF = CHINESE.compile(
+    rf"\"([^\"\n]{{1,6}})\"(?:,?(?:也|亦|就|即|系|是|指)){{1,2}}(?:的|本案|本人|前述|上述)*(?:{_ROLE})(?={_SURNAME})|\"([^\"\n]{{1,6}})\"\((?:真名|本名|原名|即|系)"
+)
+_PLAIN_ALIAS = 3  # the group of one without quotation marks
+_QUOTED = re.compile(r"\"([^\"\n]{1,12})\"")
+_ALIAS_NEXT = re.compile(rf"[、和与及]({_H}{{2,4}}?)(?=[,。、;)(\s]|$)")
+
 # Words that look like names. A person could have such a name, but rarely does.
 _WORDS = frozenset(
     """
@@ -154,6 +173,9 @@ _HEADER = CHINESE.compile(
     rf"(?im:^[ \t>*|]{{0,4}}(?:(?P<sure>{'|'.join(_SURE_LABEL.split())}|授权代表)|From|To|Cc|Bcc|Sender|Reply-To|发件人|收件人|抄送|密送|寄件者|收件者|副本|出席|缺席|参加人|参会人员|与会人员)"
     rf"(?:\([^()\n]{{1,12}}\))?[ \t]*:[ \t]*(?=(?P<rest>[^\n]{{1,400}})))"
 )
+# The label before an item further on in the line of a header: "联系人:孟勇  职务:执行董事".
+_OTHER_LABEL = re.compile(rf"({_H}{{2,8}})[ \t]*:[ \t\"']*\Z")
+_NAMED_LABELS = frozenset((*_SURE_LABEL.split(), *ROLE_WORDS))
 _HEADER_ITEM = re.compile(
     rf"(?<![{HAN}\w@.])[\"']?({_ALONE})[\"']?(?=[ \t]*(?:[<(\[;,、|\n]|$)|[ \t]{{2}}|\t)"
 )
@@ -174,6 +196,7 @@ _LONGEST_PLAIN = 4
 
 _SEPARATOR = re.compile(rf"{_NOTE}(?:、|和|与|及其|以及|及)(?=(?:{_SURNAME}|{_H}{{2,3}}[、(]))")
 _FOREIGN_NAME = re.compile(_FOREIGN)
+_LEADING_ROLE = re.compile(_ROLE)
 _UNKNOWN = re.compile(rf"({_H}{{2,3}})(?=[、(])")
 _ONE_HAN = re.compile(_H)
 _THREE_HAN = re.compile(rf"{_H}{{3}}")
@@ -203,6 +226,11 @@ _GIVEN_ALONE = CHINESE.compile(
 _OFTEN = 3  # mentions from which a document's own repetitions decide where a name ends
 
 
+def begins_with_surname(name: str) -> bool:
+    """Return True if a name begins with a Chinese surname."""
+    return _SURNAME_FIRST.match(name) is not None
+
+
 class ChinesePersonRecognizer(RuleRecognizer):
     """Names of people in Chinese texts, whole or shortened."""
 
@@ -229,7 +257,7 @@ def _after_roles(text: str) -> Iterator[Finding]:
         yield from _find_list(text, match.end())
     for pattern in (_SIGNED, _SIGNED_AFTER, _SPACED, _ASSIGNED):
         for match in pattern.finditer(text):
-            if not _is_word(match.group(1)):
+            if not _is_word("".join(match.group(1).split())):
                 yield Finding(match.start(1), match.end(1), "PERSON", LABELED)
     for match in _RARE_ROLED.finditer(text):
         if not _is_word(match.group(1)):
@@ -263,8 +291,11 @@ def _in_context(text: str) -> Iterator[Finding]:
 def _by_form(text: str) -> Iterator[Finding]:
     """Yield aliases, names that a court has shortened, and names with middle dots."""
     for match in _ALIAS.finditer(text):
+        yield from _find_aliases(text, match)
+    for match in _ALIAS_OF.finditer(text):
         group = match.lastindex or 1
-        yield Finding(match.start(group), match.end(group), "PERSON", LABELED)
+        if not _is_word(text[match.end() : match.end() + 2]):
+            yield Finding(match.start(group), match.end(group), "PERSON", LABELED)
     for match in _SHORTENED.finditer(text):
         end = _shortened_end(text, match.end())
         yield Finding(match.start(), end, "PERSON", SHAPED)
@@ -275,6 +306,22 @@ def _by_form(text: str) -> Iterator[Finding]:
         yield from _trim_foreign(text, match)
 
 
+def _find_aliases(text: str, match: re.Match[str]) -> Iterator[Finding]:
+    """Yield an alias, those that follow it, and whose it is: 绰号"老三"的刘大成."""
+    group = match.lastindex or 1
+    yield Finding(match.start(group), match.end(group), "PERSON", LABELED)
+    end = match.end()
+    while (
+        following := _ALIAS_NEXT.match(text, end) if group == _PLAIN_ALIAS else _QUOTED.match(text, end + 1)
+    ):
+        if group != _PLAIN_ALIAS and text[end] not in "、和与及":
+            break
+        yield Finding(following.start(1), following.end(1), "PERSON", LABELED)
+        end = following.end()
+    if text.startswith("的", end):
+        yield from _find_list(text, end + 1)
+
+
 def _in_headers(text: str) -> Iterator[Finding]:
     """Yield the names before e-mail addresses, in the headers of mails and after labels with a colon."""
     if "@" in text:
@@ -283,6 +330,9 @@ def _in_headers(text: str) -> Iterator[Finding]:
                 yield Finding(match.start(1), match.end(1), "PERSON", LABELED)
     for header in _HEADER.finditer(text):
         for item in _HEADER_ITEM.finditer(text, header.end(), header.end("rest")):
+            label = _OTHER_LABEL.search(text, header.end(), item.start(1))
+            if label and label.group(1) not in _NAMED_LABELS:
+                continue
             if _may_stand_alone(item.group(1)) and (header.group("sure") or _begins_name(item.group(1))):
                 yield Finding(item.start(1), item.end(1), "PERSON", LABELED)
 
@@ -316,7 +366,7 @@ def _may_stand_alone(name: str) -> bool:
 
 def _begins_name(name: str) -> bool:
     return any(mark in name for mark in _MIDDOT) or (
-        _SURNAME_FIRST.match(name) is not None and len(name) <= _LONGEST_PLAIN
+        begins_with_surname(name) and len(name) <= _LONGEST_PLAIN
     )
 
 
@@ -410,9 +460,14 @@ def _shortened_end(text: str, end: int) -> int:
 
 def _trim_foreign(text: str, match: re.Match[str]) -> Iterator[Finding]:
     """Yield a name with middle dots, without the words of the sentence before and after it."""
-    dots = [match.start() + index for index, char in enumerate(match.group()) if char in _MIDDOT]
-    start = 1 + max((text.rfind(c, match.start(), dots[0]) for c in _BEFORE_FOREIGN), default=-1)
-    start = max(start, match.start())
+    dots = [match.start() + index for index, char in enumerate(match.group()) if char in f"{_MIDDOT}."]
+    initials = text[match.start()].isascii()
+    before = (
+        at for at in range(match.start(), dots[0]) if text[at] in _BEFORE_FOREIGN and text[at + 1] != "-"
+    )
+    start = match.start() if initials else max((at + 1 for at in before), default=match.start())
+    role = _LEADING_ROLE.match(text, start, dots[0])
+    start = role.end() if role else start
     last_part = range(dots[-1] + 2, match.end())
     end = next((index for index in last_part if text[index] in _AFTER_FOREIGN), match.end())
     if start < dots[0]:

@@ -241,3 +241,22 @@ def test_folding_is_the_same_in_a_long_text(written: str) -> None:
     assert alone.isascii()
     text = NormalizedText.of(f"{written} und ä " * 500).text
     assert text == f"{alone} und ä " * 500
+
+
+@pytest.mark.parametrize(
+    ("original", "text"),
+    [
+        ("原 告 卢 俊 义 诉 称 ， 被 告 未 付 款 。", "原告卢俊义诉称,被告未付款。"),
+        ("原　告　卢　俊　义　诉　称　被　告", "原告卢俊义诉称被告"),
+        ("前言：借 款 于 ２ ０ １ ９ 年 到 期 ， 至 今 未 还", "前言:借款于2019年到期,至今未还"),
+        ("审 判 长  张 晓 春", "审 判 长  张 晓 春"),
+        ("张三 李四 王五 赵六 钱七 孙八 周九 吴十", "张三 李四 王五 赵六 钱七 孙八 周九 吴十"),
+        ("行 1 2 3 4 5 6 7 8 9 10", "行 1 2 3 4 5 6 7 8 9 10"),
+    ],
+)
+def test_characters_of_a_poor_scan_that_stand_apart_are_joined(original: str, text: str) -> None:
+    normalized = NormalizedText.of(original)
+    assert normalized.text == text
+    for index, character in enumerate(text):
+        start, end = normalized.to_original(index, index + 1)
+        assert NormalizedText.of(original[start:end]).text.strip() in (character, "")

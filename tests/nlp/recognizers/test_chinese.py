@@ -45,6 +45,54 @@ def test_people_by_their_role(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "被告人⟦刘大成⟧，外号“⟦老三⟧”，被羁押。",
+        "经查，“⟦刀疤⟧”即本案被告人⟦马三立⟧。",
+        "绰号⟦黑皮⟧的⟦余大海⟧在逃。",
+        "网名“⟦风清扬⟧”的⟦鲍国安⟧实施诈骗。",
+        "⟦吴迪⟧（曾用名⟦吴招娣⟧、⟦吴小迪⟧）改名。",
+        "外号“⟦老三⟧”、“⟦胖子⟧”的二人在逃。",
+        "“⟦瘦猴⟧”（真名⟦侯通海⟧）在逃。",
+        "⟦杜小月⟧（小名⟦丫丫⟧）由外婆⟦蔡金花⟧抚养。",
+        "合同约定的“货款”即被告应付的价款，“定金”系指预付款。",
+    ],
+)
+def test_aliases_and_whose_they_are(text: str) -> None:
+    assert find_in(ChinesePersonRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "⟦乔治·W·布什⟧到庭",
+        "翻译⟦让-雅克·卢梭⟧到庭",
+        "⟦J·K·罗琳⟧、⟦J.K.罗琳⟧",
+        "A.合同有效 B.合同无效",
+        "选项A·合同有效，选项B·合同无效",
+    ],
+)
+def test_initials_and_hyphens_in_foreign_names(text: str) -> None:
+    assert find_in(ChinesePersonRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "姓　名　⟦张　三⟧　　性　别　男",
+        "原告　⟦王　芳⟧　　被告　⟦李　小　明⟧",
+        "被申请人 ⟦朱 仝⟧ 。",
+        "姓 名 单 位 电 话",
+        "联系人：⟦孟勇⟧  职务：执行董事",
+        "法定代表人由⟦项前⟧变更为⟦席梦思⟧，登记已完成。",
+        "经营范围由木材变更为石材，企业类型变更为有限公司。",
+    ],
+)
+def test_spaced_names_labels_beside_each_other_and_successors(text: str) -> None:
+    assert find_in(ChinesePersonRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "⟦林海峰⟧先生",
         "与⟦吴敏⟧登记结婚",
         "致：⟦郑海⟧\n",
