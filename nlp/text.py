@@ -148,7 +148,8 @@ class NormalizedText:
         plain = not _ENTITY.search(original)
         if plain and original.isascii() and "\r" not in original:
             return cls(original.translate({11: "\n", 12: "\n", 96: "'"}), len(original))
-        original = _join_wrapped_lines(_join_spaced_characters(original))
+        if _CHINESE.search(original):
+            original = _join_wrapped_lines(_join_spaced_characters(original))
         if plain and not _NEEDS_SHRINKING.search(original):
             return cls(_fold(original), len(original))
         pieces: list[str] = []
@@ -192,7 +193,7 @@ def _join_wrapped_lines(original: str) -> str:
     Chinese has no spaces, so a line may end anywhere, also within a name. Where at least three lines are
     about as wide as the widest, these were broken for want of space.
     """
-    if not _CHINESE.search(original) or not _BROKEN.search(original):
+    if not _BROKEN.search(original):
         return original
     lines = original.split("\n")
     widths = [_measure_width(line) for line in lines]
