@@ -16,7 +16,8 @@ document by itself, with names that no detector was trained on: Chinese ones, th
 foreigners, and Traditional characters. A name counts as found when all of it is covered. "law kept" is the
 share of statutes, courts and offices in the frames that stay readable, "clean" the share of frames without a
 person in which nothing is taken for one. Of the frames every other one is held out, like the judgments:
-`--split` picks.
+`--split` picks. "hostile" are texts whose form hides their names (`gold/hostile_zh.txt`): chats, poor scans,
+broken lines, aliases, names in Latin letters, and names that are words.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 GOLD = Path(__file__).parent / "gold" / "judge_zh_50.json"
 FRAMES_ZH = Path(__file__).parent / "gold" / "frames_zh.txt"
+HOSTILE_ZH = Path(__file__).parent / "gold" / "hostile_zh.txt"
 CORPUS = Path(__file__).parents[2] / "shared" / "corpora" / "judge_zh_judgments" / "data.jsonl.zst"
 
 _WIDE = str.maketrans("0123456789-+()", "０１２３４５６７８９－＋（）")
@@ -203,10 +205,8 @@ def frames(split: str) -> dict[str, list[Document]]:
 
     rng, pool, taiwan = random.Random(SEED), ChineseNames(held_out=True), Faker("zh_TW")
     taiwan.seed_instance(SEED)
-    lines = [line for line in FRAMES_ZH.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     kinds: dict[str, list[Document]] = {}
-    for number, line in enumerate(lines):
-        kind, _, frame = line.partition(": ")
+    for number, (kind, frame) in enumerate(_read_lines(FRAMES_ZH)):
 
         def draw(slot: str, kind: str = kind) -> str:
             if slot == "k":
@@ -216,9 +216,29 @@ def frames(split: str) -> dict[str, list[Document]]:
             return pool.draw(kind if kind in ("minority", "foreign") else "han", rng)
 
         if (number % 2 == 0) == (split == "development"):
-            written = frame.replace("\\n", "\n").replace("\\t", "\t")
-            kinds.setdefault(kind, []).extend(fill([written], draw) for _ in range(COPIES))
+            kinds.setdefault(kind, []).extend(fill([frame], draw) for _ in range(COPIES))
+    return kinds | hostile(split)
+
+
+def hostile(split: str) -> dict[str, list[Document]]:
+    """The hostile texts of a split: those that name somebody, and the clean ones."""
+    kinds: dict[str, list[Document]] = {"hostile": [], "hostile clean": []}
+    for kind, marked in _read_lines(HOSTILE_ZH):
+        if kind.startswith(split):
+            document = Document()
+            for index, piece in enumerate(re.split("[⟦⟧]", marked)):
+                start, document.text = len(document.text), document.text + piece
+                if index % 2:
+                    document.names.append((start, len(document.text)))
+            kinds["hostile clean" if kind.endswith("clean") else "hostile"].append(document)
     return kinds
+
+
+def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            kind, _, text = line.partition(": ")
+            yield kind, text.replace("\\n", "\n").replace("\\t", "\t")
 
 
 def find_by(system: str) -> Find:
@@ -268,7 +288,8 @@ def measure(arguments: argparse.Namespace) -> Outcome:
             n[f"{split} {name}"] = count
             # The lattice knows names only.
             for system in SYSTEMS if name.startswith(("name", "frames", "law")) else ("rules", "both"):
-                target = TARGET if system == "both" and "precision" not in name else None
+                aimed = system == "both" and not ("precision" in name or "hostile" in name)
+                target = TARGET if aimed else None
                 share = rates[system][name][0]
                 figures[f"{split} {name}, {system}"] = Figure(share, target, "share", "higher")
     for system in SYSTEMS if characters else ():
@@ -296,9 +317,15 @@ def score_frames(probes: Mapping[str, Sequence[Document]], find: Find) -> Rates:
             masked = bytearray(len(document.text))
             for span in spans:
                 masked[span.start : span.end] = b"\x01" * (span.end - span.start)
-            covered += [all(masked[start:end]) for start, end in document.names]
+            covered += [
+                all(
+                    hidden or letter.isspace()
+                    for hidden, letter in zip(masked[start:end], document.text[start:end], strict=True)
+                )
+                for start, end in document.names
+            ]
             laws += [not any(masked[start:end]) for start, end in document.laws]
-            if kind == "clean":
+            if kind.endswith("clean"):
                 covered.append(all(span.type != "PERSON" for span in spans))
         rates[f"frames {kind}"] = sum(covered) / len(covered), len(covered)
     rates["law kept"] = sum(laws) / len(laws), len(laws)

@@ -105,6 +105,8 @@ def _belong_together(text: str, last: Span, span: Span) -> bool:
     joint = _JOINTS.get(span.type)
     if joint is None or last.type != span.type or not joint.fullmatch(text, last.end, span.start):
         return False
-    # Two Chinese names may follow each other without a space.
-    adjacent = last.end == span.start and span.type == "PERSON"
-    return not (adjacent and has_han(text[span.start : span.end]))
+    if span.type != "PERSON" or not has_han(text[span.start : span.end]):
+        return True
+    # Chinese names may follow each other without a space; with one, single characters are parts of one name.
+    sizes = {last.end - last.start, span.end - span.start}
+    return last.end < span.start and (1 in sizes or not has_han(text[last.start : last.end]))

@@ -97,6 +97,21 @@ def test_parts_of_one_name_are_joined(
     assert [piece for piece, _ in settled] == expected
 
 
+@pytest.mark.parametrize(
+    ("pieces", "people"),
+    [
+        ("王芳 李明 张伟", ["王芳", "李明", "张伟"]),
+        ("孙悦\n尤娜", ["孙悦", "尤娜"]),
+        ("张 三", ["张 三"]),
+        ("欧阳\n雪", ["欧阳\n雪"]),
+        ("CHAN 陈大文", ["CHAN 陈大文"]),
+    ],
+)
+def test_chinese_names_beside_each_other_are_several_people(pieces: str, people: list[str]) -> None:
+    settled = settle(pieces, *(find(pieces, piece) for piece in pieces.split()))
+    assert [person for person, _ in settled] == people
+
+
 def test_a_joined_name_has_the_higher_score() -> None:
     found = [find("Karl Poe", "Karl", score=0.6), find("Karl Poe", "Poe", score=0.9)]
     assert [span.score for span in resolve_overlaps("Karl Poe", found)] == [0.9]
