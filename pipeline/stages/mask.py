@@ -95,25 +95,28 @@ def mask_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     pa.default_memory_pool().release_unused()
     masking = _ShardMasking(workspace, shard.index, documents)
     vault: list[dict[str, Any]] = []
-    outcomes = [masking.mask(document, vault) for document in documents]
+    documents.reverse()
+    # Popped, so that no document's text stays in memory with the masked texts.
+    outcomes = [masking.mask(documents.pop(), vault) for _ in range(len(documents))]
     del masking  # frees the names of whole matters
     tables.write_part(workspace.vault, shard, pa.Table.from_pylist(vault, schema=tables.VAULT))
     vault.clear()
     failed = [
-        {"doc_id": document.doc_id, "reason": HELD_BACK, "reasons": json.dumps(outcome.reasons)}
-        for document, outcome in zip(documents, outcomes, strict=True)
+        {"doc_id": outcome.document.doc_id, "reason": HELD_BACK, "reasons": json.dumps(outcome.reasons)}
+        for outcome in outcomes
         if outcome.verdict == "FAIL"
     ]
     tables.write_part(workspace.held_back, shard, pa.Table.from_pylist(failed, schema=tables.HELD_BACK))
     made_by = compute_digest(
         [describe_detection(workspace.settings.mask), describe_masking(workspace.settings.mask)]
     )
-    return _write_masked(workspace, shard, documents, outcomes, made_by)
+    return _write_masked(workspace, shard, outcomes, made_by)
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    text: str = field(repr=False)
+    document: Document  # without its text
+    text: bytes = field(repr=False)  # UTF-8: in a `str`, one dash makes every character take two bytes
     spans: Mapping[str, int]  # by type
     reasons: Mapping[str, int]
 
@@ -142,7 +145,7 @@ class _ShardMasking:
         """Mask one document, and append its rows to `vault`."""
         doc_id = document.doc_id
         pieces, scope = self._prepare(document)
-        texts: list[str] = []
+        text = bytearray()
         spans: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
         checked = anonymize_pieces(
@@ -153,13 +156,13 @@ class _ShardMasking:
             language=self._found.language(doc_id),
         )
         for piece, done in zip(pieces(), checked, strict=True):
-            texts.append(done.text)
+            text += done.text.encode()
             spans.update(r.type for r in done.masked.replacements)
             reasons.update(done.reasons)
             payload = json.dumps(self._build_entry(document.owner, scope, done)).encode()
             sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{piece.start}")
             vault.append({"doc_id": doc_id, "start": piece.start, "payload": sealed})
-        return _Outcome("".join(texts), spans, dict(sorted(reasons.items())))
+        return _Outcome(replace(document, text=""), bytes(text), spans, dict(sorted(reasons.items())))
 
     def _prepare(self, document: Document) -> tuple[Callable[[], Iterable[Piece]], Scope]:
         """Return a function that yields the document's pieces after review, and the scope of its entities."""
@@ -222,17 +225,15 @@ def _collect_dependencies(workspace: Workspace, found: Manifest) -> dict[int, li
 def _write_masked(
     workspace: Workspace,
     shard: Shard,
-    documents: Sequence[Document],
     outcomes: Sequence[_Outcome],
     made_by: str,
 ) -> ShardResult:
-    pairs = zip(documents, outcomes, strict=True)
-    passed = [(document, outcome) for document, outcome in pairs if outcome.verdict != "FAIL"]
+    passed = [outcome for outcome in outcomes if outcome.verdict != "FAIL"]
     counts: Counter[str] = Counter()
     for outcome in outcomes:
         counts[CountKind.VERDICT.key(outcome.verdict)] += 1
         counts.update({CountKind.REASON.key(reason): n for reason, n in outcome.reasons.items()})
-    for _, outcome in passed:
+    for outcome in passed:
         counts.update({CountKind.SPAN.key(kind): n for kind, n in outcome.spans.items()})
         counts["spans"] += sum(outcome.spans.values())
     counts["documents"] = len(passed)
@@ -240,12 +241,12 @@ def _write_masked(
         counts[CountKind.QUARANTINE.key(HELD_BACK)] = len(outcomes) - len(passed)
     table = pa.table(
         {
-            **tables.build_document_columns([document for document, _ in passed]),
-            "text": [outcome.text for _, outcome in passed],
-            "n_spans": [sum(outcome.spans.values()) for _, outcome in passed],
-            "spans": [json.dumps(outcome.spans, sort_keys=True) for _, outcome in passed],
-            "verdict": [outcome.verdict for _, outcome in passed],
-            "reasons": [json.dumps(outcome.reasons) for _, outcome in passed],
+            **tables.build_document_columns([outcome.document for outcome in passed]),
+            "text": [outcome.text for outcome in passed],
+            "n_spans": [sum(outcome.spans.values()) for outcome in passed],
+            "spans": [json.dumps(outcome.spans, sort_keys=True) for outcome in passed],
+            "verdict": [outcome.verdict for outcome in passed],
+            "reasons": [json.dumps(outcome.reasons) for outcome in passed],
         },
         schema=tables.MASKED,
     )
