@@ -139,7 +139,7 @@ _PLURAL = re.compile(
 )
 _JOINED = re.compile(r"[\s,、]*(?:(?:and|und|sowie|&|和|与|及)\s*)?")
 _STOP = re.compile(
-    r"(?<!\b[A-Z])(?<!Mr)(?<!Mrs)(?<!Ms)(?<!Dr)(?<!Prof)(?<!Hon)(?<!med)[.!?;]\s+(?=[A-ZÄÖÜ])|\n\s*\n|[。；;]"
+    r"[.!?;](?<!\b[A-Z].)(?<!Mr.)(?<!Mrs.)(?<!Ms.)(?<!Dr.)(?<!Prof.)(?<!Hon.)(?<!med.)\s+(?=[A-ZÄÖÜ])|\n\s*\n|[。；;]"
 )
 _TITLES_AT_END = re.compile(rf"(?:{_TITLES}|Mr\s|Mrs\s)*\Z")
 _BENCH = re.compile(r"(?i:composed of|sitting as|coram|constituted by)\b[^.]{0,120}?:")

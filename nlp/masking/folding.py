@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from lexveil.nlp.letters import HAN
@@ -37,17 +37,22 @@ class Token(NamedTuple):
 
 def split_tokens(text: str) -> Iterator[Token]:
     """Yield the words of a normalized text that are not in Chinese characters."""
+    seen: dict[str, tuple[str, int, bool]] = {}
     for match in _WORD.finditer(text):
-        word = match.group()
-        end = match.end()
-        if word[-2:] in ("'s", "'S"):
-            word, end = word[:-2], end - 2
-        yield Token(_fold_word(word), match.start(), end, word[0].isupper())
+        written = match.group()
+        known = seen.get(written)
+        if known is None:
+            word = written[:-2] if written[-2:] in ("'s", "'S") else written
+            known = seen[written] = (_fold_word(word), len(word), word[0].isupper())
+        folded, length, capital = known
+        start = match.start()
+        yield Token(folded, start, start + length, capital)
 
 
-def fold_words(text: str) -> Iterator[str]:
-    """Yield the folded words of a text that is not yet normalized."""
-    return (token.folded for token in split_tokens(NormalizedText.of(text).text))
+@lru_cache(maxsize=1 << 12)
+def fold_words(text: str) -> Sequence[str]:
+    """Return the folded words of a short text that is not yet normalized."""
+    return tuple(token.folded for token in split_tokens(NormalizedText.of(text).text))
 
 
 def join_folded(text: str) -> str:
@@ -57,8 +62,7 @@ def join_folded(text: str) -> str:
 
 def find_lower_words(text: str) -> set[str]:
     """Return the folded words that a normalized text writes in lower case."""
-    lower = {m.group() for m in _WORD.finditer(text) if m.group().islower()}
-    return {_fold_word(word) for word in lower}
+    return {_fold_word(word) for word in set(_WORD.findall(text)) if word.islower()}
 
 
 def _fold_word(word: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
+from functools import cached_property
 
-from lexveil.nlp.masking.folding import fold_words
+from lexveil.nlp.masking.folding import Token, fold_words, split_tokens
 from lexveil.nlp.masking.mask import MaskedText, Range
 from lexveil.nlp.recognizers.scores import ALLOWED
 from lexveil.nlp.text import NormalizedText
@@ -29,12 +31,12 @@ class ReadableText:
         length = source = last = 0
         for replacement in masked.replacements:
             self._add_piece(length, source)
-            piece = masked.text[last : replacement.start]
+            piece = _remove_cuts(masked.text[last : replacement.start])
             pieces += (piece, CUT)
             length += len(piece) + 1
             last, source = replacement.end, replacement.source_end
         self._add_piece(length, source)
-        pieces.append(masked.text[last:])
+        pieces.append(_remove_cuts(masked.text[last:]))
         self._text = "".join(pieces)
         self.normalized = NormalizedText.of(self._text)
 
@@ -53,6 +55,11 @@ class ReadableText:
         """Return the folded words of a range of the original, all of which must be readable."""
         shift = self._find_shift(start)
         return list(fold_words(self._text[start + shift : end + shift]))
+
+    @cached_property
+    def tokens(self) -> Sequence[Token]:
+        """The words of the normalized text."""
+        return tuple(split_tokens(self.normalized.text))
 
     def remove_kept(self) -> str:
         """Return the normalized text with `CUT` in place of each span that the policy keeps, too."""
@@ -91,3 +98,8 @@ class ReadableText:
         if index < 0 or end > self._kept[index].span.end:
             return False
         return kind != "PERSON" or self._kept[index].span.type == "PERSON"
+
+
+def _remove_cuts(text: str) -> str:
+    """Return the text without the character that shall stand for replacements only."""
+    return text.replace(CUT, " ")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
 
-from lexveil.nlp.masking.folding import find_lower_words, fold_words, split_tokens
+from lexveil.nlp.masking.folding import find_lower_words, fold_words
 from lexveil.nlp.masking.mask import MaskedText
 from lexveil.nlp.masking.near_spellings import MOST_NEAR_NAMES, SHORTEST_NEAR, NearIndex
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
@@ -75,10 +75,11 @@ class SecondPass:
         self._name_words: set[str] = set()
         self._surnames: set[str] = set()
         self._compared: set[str] = set()
+        self._last: tuple[MaskedText, ReadableText] | None = None
 
     def learn(self, masked: MaskedText) -> None:
         """Record what a piece masks, what it keeps, and its words in lower case."""
-        readable = ReadableText(masked)
+        readable = self._read(masked)
         for kept in masked.kept:
             words = readable.words_between(kept.span.start, kept.span.end)
             self._kept_words.update(words, ("".join(words),))
@@ -93,7 +94,7 @@ class SecondPass:
 
     def find_leftovers(self, masked: MaskedText) -> list[Leftover]:
         """Return the leftovers in a piece, sorted, in its original characters; citations are included."""
-        readable = ReadableText(masked)
+        readable = self._read(masked)
         found = {
             *self._find_strings(readable),
             *self._find_by_rules(readable),
@@ -103,9 +104,9 @@ class SecondPass:
 
     def find_near_spellings(self, masked: MaskedText) -> list[Leftover]:
         """Return words that are spelled nearly like a masked name, each word once per document."""
-        readable = ReadableText(masked)
+        readable = self._read(masked)
         found: list[Leftover] = []
-        for token in split_tokens(readable.normalized.text):
+        for token in readable.tokens:
             if token.capital and len(token.folded) >= SHORTEST_NEAR:
                 position = readable.to_original(token.start, token.end)
                 if not readable.is_kept(*position, "") and self._is_near_name(token.folded):
@@ -121,7 +122,7 @@ class SecondPass:
         """
         cued: list[Leftover] = []
         others: list[Leftover] = []
-        readable = ReadableText(masked)
+        readable = self._read(masked)
         words = find_unseen(readable, masked, self._lower_words, self._kept_names, self._surnames, language)
         for one in (*words, *find_unseen_chinese(readable)):
             if not readable.is_kept(one.start, one.end, ""):
@@ -129,9 +130,16 @@ class SecondPass:
                 (cued if one.cued else others).append(Leftover(one.start, one.end, "PERSON", reason))
         return cued, others
 
+    def _read(self, masked: MaskedText) -> ReadableText:
+        if self._last is None or self._last[0] is not masked:
+            self._last = masked, ReadableText(masked)
+        return self._last[1]
+
     def _find_strings(self, readable: ReadableText) -> Iterator[Leftover]:
         """Yield the occurrences of masked strings that the policy does not keep."""
-        for first, last, target in self._targets.find(readable.normalized.text, self._lower_words):
+        for first, last, target in self._targets.find(
+            readable.normalized.text, self._lower_words, readable.tokens
+        ):
             start, end = readable.to_original(first, last)
             if not readable.is_kept(start, end, target.type):
                 kept = self._kept_names if target.type == "PERSON" else self._kept_words

@@ -99,15 +99,18 @@ class Targets:
             else:
                 self._add_words(target, words)
 
-    def find(self, text: str, lower: Set[str] = frozenset()) -> Iterator[Occurrence]:
+    def find(
+        self, text: str, lower: Set[str] = frozenset(), tokens: Sequence[Token] | None = None
+    ) -> Iterator[Occurrence]:
         """Yield the occurrences of targets in a normalized text.
 
         Args:
             text: the text.
             lower: folded words that the document writes in lower case, which are not names.
+            tokens: the words of the text, if they are known already.
         """
         if self._words:
-            yield from self._find_words(text, lower)
+            yield from self._find_words(text, tokens or tuple(split_tokens(text)), lower)
         if self._han:
             yield from self._find_han(text)
 
@@ -132,11 +135,11 @@ class Targets:
         if len(target.joined) not in self._han_lengths:
             self._han_lengths = sorted([*self._han_lengths, len(target.joined)], reverse=True)
 
-    def _find_words(self, text: str, lower: Set[str]) -> Iterator[Occurrence]:
-        tokens = list(split_tokens(text))
+    def _find_words(self, text: str, tokens: Sequence[Token], lower: Set[str]) -> Iterator[Occurrence]:
+        prefixes = self._prefixes
         for index, token in enumerate(tokens):
             folded = token.folded
-            if folded in self._prefixes or (folded[-1:] == "s" and folded[:-1] in self._prefixes):
+            if folded in prefixes or (folded[-1:] == "s" and folded[:-1] in prefixes):
                 occurrence = self._find_longest(tokens, index, text, lower)
                 if occurrence:
                     yield occurrence

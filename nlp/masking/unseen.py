@@ -174,7 +174,7 @@ def find_unseen_chinese(readable: ReadableText) -> Iterator[Unseen]:
 def find_surnames(masked: MaskedText) -> set[str]:
     """Return the folded surnames of the masked people who have a first name, an initial or a title too."""
     people = (r for r in masked.replacements if r.type == "PERSON")
-    names = ((r, list(fold_words(r.original))) for r in people)
+    names = ((r, fold_words(r.original)) for r in people)
     surnames = {
         words[-1]
         for r, words in names

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any, Literal
 
 from lexveil.nlp.entities.identity import Mention
@@ -17,6 +18,10 @@ from lexveil.pipeline.records import Document
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import seal, unseal
+
+# `dataclasses.astuple` copies what a field holds.
+_SPAN = attrgetter(*(one.name for one in fields(Span)))
+_MENTION = attrgetter(*(one.name for one in fields(Mention)))
 
 SealedColumn = Literal["spans", "names"]
 
@@ -76,7 +81,7 @@ class DetectionPart:
 
 def seal_spans(key: bytes, doc_id: str, start: int, spans: Sequence[Span]) -> bytes:
     """Seal the spans of the piece of a document that begins at `start`."""
-    columns = [list(column) for column in zip(*map(astuple, spans), strict=True)]
+    columns = [list(column) for column in zip(*map(_SPAN, spans), strict=True)]
     return seal(key, json.dumps(columns or [[]] * 5).encode(), _seal_context("spans", doc_id, start))
 
 
@@ -107,7 +112,7 @@ def _names_to_json(names: DocumentNames) -> dict[str, object]:
     mentions = sorted({mention for mention, _ in names.mentions})
     number = {mention: index for index, mention in enumerate(mentions)}
     return {
-        "mentions": [astuple(mention) for mention in mentions],
+        "mentions": [_MENTION(mention) for mention in mentions],
         "roles": sorted([number[mention], role] for mention, role in names.mentions),
         "apart": sorted([number[a], number[b]] for a, b in names.apart),
         "taken": sorted(names.taken),

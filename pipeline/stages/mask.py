@@ -11,7 +11,8 @@ import functools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +25,9 @@ from lexveil.nlp.masking.anonymize import (
     derive_verdict,
     split_pieces,
 )
+from lexveil.nlp.masking.mask import Replacement
 from lexveil.nlp.masking.scope import DocumentNames, Scope
+from lexveil.nlp.text import Span
 from lexveil.pipeline.masking.decisions import compute_decisions_digests, load_decisions
 from lexveil.pipeline.masking.detections import DetectionPart, list_kept_documents
 from lexveil.pipeline.masking.matters import MatterScopes
@@ -49,6 +52,10 @@ from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.pseudonyms import entity_id, surrogate_seed
 from lexveil.privacy.vault import seal
+
+# `dataclasses.astuple` copies what a field holds.
+_REPLACEMENT = attrgetter(*(one.name for one in fields(Replacement)))
+_SPAN = attrgetter(*(one.name for one in fields(Span)))
 
 
 def mask(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
@@ -194,9 +201,9 @@ class _ShardMasking:
         ids = {entity: compute_id(entity) for entity in {r.entity for r in done.masked.replacements}}
         return {
             "length": len(done.text),
-            "replacements": [astuple(replacement) for replacement in done.masked.replacements],
+            "replacements": [_REPLACEMENT(replacement) for replacement in done.masked.replacements],
             "entity_ids": [ids[r.entity] for r in done.masked.replacements],
-            "kept": [[*astuple(kept.span), kept.role] for kept in done.masked.kept],
+            "kept": [[*_SPAN(kept.span), kept.role] for kept in done.masked.kept],
             "reasons": dict(done.reasons),
             "doubts": [[doubt.start, doubt.end, doubt.type, doubt.reason] for doubt in done.doubts],
         }

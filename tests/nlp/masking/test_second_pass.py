@@ -321,3 +321,13 @@ def test_a_kept_span_near_a_leftover_stays() -> None:
     text = "The file Hawksmoor 12 of John Hawksmoor."
     outcome = checked(text, ("John Hawksmoor", "PERSON"), ("file", "MISC"), policy=policy)
     assert outcome.text == "The file [PERSON_1] 12 of [PERSON_1]."
+
+
+@pytest.mark.parametrize("control", ["\x1f", "\x1f\x1f", "\x1e"])
+def test_a_control_character_of_the_text_is_not_taken_for_a_replacement(control: str) -> None:
+    text = (
+        f"00{control}Leeds Hawksmoor. {control} Quarrie met Ann Hawksmoor{control} in Leeds. {control} Mill."
+    )
+    done = checked(text, ("Ann Hawksmoor", "PERSON"))
+    assert "Hawksmoor" not in done.text
+    assert restore_text(done.text, done.masked.replacements) == text

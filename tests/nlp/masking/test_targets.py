@@ -201,7 +201,8 @@ def test_readable_characters_lead_back_to_the_original(text: str, first: int, la
     for position, character in enumerate(readable.normalized.text):
         if character != CUT:
             begin, stop = readable.to_original(position, position + 1)
-            assert character in NormalizedText.of(text[begin:stop]).text
+            written = text[begin:stop].replace(CUT, " ")  # the text's own
+            assert character in NormalizedText.of(written).text
             assert not spans or stop <= start or begin >= end
 
 
