@@ -17,6 +17,8 @@ INFINITE = 1 << 30
 # More strings than this, and larger classes, are not listed one by one.
 _MOST_STRINGS = 400
 _MOST_PRODUCTS = 2000
+# Of too many strings, so many characters each are looked for.
+_ENOUGH = 8
 _MOST_CHARACTERS = 64
 _LONGEST_RANGE = 12
 # A pattern whose trigger stands at more than this share of all places is tried everywhere.
@@ -42,10 +44,11 @@ _FREQUENT = {
     )
     for character in characters
 }
-_DIGITS_SHARE = 0.03
+_DIGITS_SHARE, _NUMBERS_SHARE = 0.03, 0.013
 _WORD, _LINE = 6, 300
-# What it takes to try a pattern at a place, to begin a search, and to go on by a place, in microseconds.
-_TRY, _STRETCH, _SEARCH = 0.15, 1.0, 0.03
+# What it takes to try a pattern at a place, to list a few places, to begin a search, and to go on by a place,
+# in microseconds.
+_TRY, _FEW_PLACES, _STRETCH, _SEARCH = 0.15, 0.6, 1.0, 0.03
 
 
 class Trigger(NamedTuple):
@@ -84,7 +87,10 @@ class Trigger(NamedTuple):
         places = min(
             self.most - self.least + 1, _WORD * (self.spaces + 1), _LINE * (self.lines + 1), INFINITE
         )
-        return self.share * (_TRY * places if places <= FEW else _STRETCH + _SEARCH * places)
+        share = self.share - self.first * (_DIGITS_SHARE - _NUMBERS_SHARE)
+        if places == 1:
+            return share * _TRY
+        return share * (_FEW_PLACES + _TRY * places if places <= FEW else _STRETCH + _SEARCH * places)
 
     def shift(self, before: Shape) -> Trigger:
         """Return the trigger of a pattern with something before this one."""
@@ -301,18 +307,23 @@ def _unite(shapes: Sequence[Shape]) -> Shape:
 
 def _unite_triggers(triggers: Sequence[Trigger]) -> Trigger | None:
     strings = frozenset(string for trigger in triggers for string in trigger.strings)
+    digits = any(trigger.digits for trigger in triggers)
+    share = sum(trigger.share - _DIGITS_SHARE * trigger.digits for trigger in triggers)
+    if len(strings) > 2 * _MOST_STRINGS:
+        strings = frozenset(string[:_ENOUGH] for string in strings)
+        share = sum(map(_estimate, strings))
     if len(strings) > 2 * _MOST_STRINGS:
         return None
     folded = any(trigger.folded for trigger in triggers)
     return Trigger(
         _fold_all(strings) if folded else strings,
-        any(trigger.digits for trigger in triggers),
+        digits,
         folded,
         min(trigger.least for trigger in triggers),
         max(trigger.most for trigger in triggers),
         max(trigger.spaces for trigger in triggers),
         max(trigger.lines for trigger in triggers),
-        share=sum(trigger.share for trigger in triggers),
+        share=share + _DIGITS_SHARE * digits,
     )
 
 

@@ -39,7 +39,7 @@ _LINE = ENGLISH.compile(
     rf"(?:(?:{_STATE}|[A-Z]{{2}}),? \d{{5}}(?:-\d{{4}})?|{_POSTCODE_UK}|\d{{4,6}})(?!\w)"
 )
 _ZIP = r"\d{5}(?:-\d{4})?(?!\w)"
-_CITY_ZIP = ENGLISH.compile(rf"(?<!\w){_PLACE}(?:, {_PLACE})?,? {_STATE},? {_ZIP}", core=_ZIP)
+_CITY_ZIP = ENGLISH.compile(rf"(?<!\w){_PLACE}(?:, {_PLACE})?,? {_STATE},? {_ZIP}", core=rf"(?<!\d){_ZIP}")
 _UK_POSTCODE = ENGLISH.compile(rf"(?<!\w)(?:{_PLACE},? )?{_POSTCODE_UK}(?!\w)", core=rf"{_POSTCODE_UK}(?!\w)")
 _GERMAN = ENGLISH.compile(
     rf"(?<!\w)(?:[{UPPER}][\w-]+(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|ufer|damm)|[{UPPER}][\w-]+er (?:Straße|Strasse|Str\.|Weg|Platz|Allee))"
