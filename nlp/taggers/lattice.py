@@ -244,19 +244,28 @@ class Lattice:
             yield Marginals(spans, probabilities[start:end], batch.segment[start:end])
 
     def _score(self, batch: Batch) -> Floats:
-        """Return (N, L) scores of the labels of each character."""
-        if not len(batch.characters):
-            return np.zeros((0, len(LABELS)), np.float32)
+        """Return (N, L) scores of the labels of each character.
+
+        A long text is read part by part: a character takes more than a kilobyte here.
+        """
+        scores = np.empty((len(batch.characters), len(LABELS)), np.float32)
+        starts = np.flatnonzero(np.diff(batch.segment, prepend=-1))
+        cuts = starts[np.diff(starts // _BATCH_CHARACTERS, prepend=-1) > 0].tolist()
+        for start, end in pairwise([*cuts, len(scores)]):
+            scores[start:end] = self._score_part(batch.characters[start:end], batch.segment[start:end])
+        return scores
+
+    def _score_part(self, characters: Codes, segment: Integers) -> Floats:
         parameters = self.parameters
         inputs = np.concatenate(
             (
-                parameters.embeddings[find_rows(batch.characters, parameters.characters)],
-                parameters.lexicon.describe(batch.characters, batch.segment),
+                parameters.embeddings[find_rows(characters, parameters.characters)],
+                parameters.lexicon.describe(characters, segment),
             ),
             axis=1,
         )
-        starts = np.flatnonzero(np.diff(batch.segment, prepend=-1))
-        lengths = np.diff(starts, append=len(batch.segment))
+        starts = np.flatnonzero(np.diff(segment, prepend=-1))
+        lengths = np.diff(starts, append=len(segment))
         # The longest first: each step processes only the segments that have not ended.
         order = np.argsort(-lengths, kind="stable")
         starts, lengths = starts[order], lengths[order]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,18 @@ def test_a_text_is_read_alike_alone_and_beside_others() -> None:
     texts = ["", "No Chinese at all.", *(one.replace("⟦", "").replace("⟧", "") for one in SENTENCES)] * 3
     assert tagger.tag(texts) == [tagger.tag([text])[0] for text in texts]
     assert tagger.tag([]) == []
+
+
+def test_a_long_text_takes_no_more_memory_than_a_part_of_it() -> None:
+    tagger = LatticeTagger.load()
+    page = "".join(f"{one.replace('⟦', '').replace('⟧', '')}\n" for one in SENTENCES)
+    copies = 100_000 // len(page)
+    tracemalloc.start()
+    (spans,) = tagger.tag([page * copies])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 120 << 20  # read at once, it takes 237 MiB
+    assert len(spans) == copies * len(tagger.tag([page])[0])
 
 
 def test_segments_hold_every_chinese_character_once_and_end_with_sentences() -> None:
