@@ -51,6 +51,8 @@ _LEADING = frozenset(
     affirming reversing unlike since because while although when where if whether is was even thus hence so then
     """.split()
 )
+_NOT_FIRST = _LEADING | _SMALL
+_NO_NAMES = _ABBREVIATED | _NOT_FIRST
 
 
 # "(No. 2)", "(Minister of Health)", but never the year of a report
@@ -105,7 +107,7 @@ def _first_party_start(text: str, end: int) -> int | None:
 
 def _leads(word: str) -> bool:
     """Return True if `word` cannot begin a name; a particle can if it is capitalized, as in "Van der Berg"."""
-    return word.lower() in _LEADING | _SMALL and word not in _PARTICLES
+    return word.lower() in _NOT_FIRST and word not in _PARTICLES
 
 
 def _first_word_of_name(words: Sequence[str]) -> int:
@@ -193,6 +195,6 @@ def _is_abbreviation(word: str) -> bool:
 
 def _short_name(party: str) -> str:
     for word in (word.strip(_PUNCTUATION) for word in party.split()):
-        if len(word) > 2 and word[0].isupper() and word.lower() not in _ABBREVIATED | _SMALL | _LEADING:
+        if len(word) > 2 and word[0].isupper() and word.lower() not in _NO_NAMES:
             return word
     return ""

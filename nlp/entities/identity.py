@@ -139,6 +139,7 @@ class Identities:
         """
         self._entity: dict[Mention, int] = {}
         self._members: list[list[Mention]] = []
+        self._canonical: dict[int, Mention] = {}
         self._apart: dict[Mention, set[Mention]] = {}
         for a, b in apart:
             self._apart.setdefault(a, set()).add(b)
@@ -172,7 +173,10 @@ class Identities:
 
     def canonical(self, entity: int) -> Mention:
         """Return the most complete mention of an entity."""
-        return min(self._members[entity], key=_rank_completeness)
+        known = self._canonical.get(entity)
+        if known is None:
+            known = self._canonical[entity] = min(self._members[entity], key=_rank_completeness)
+        return known
 
     def gender(self, entity: int) -> str:
         """Return `m`, `f` or "" for an entity, by its most complete mention with a gender."""
@@ -183,6 +187,7 @@ class Identities:
         if entity == len(self._members):
             self._members.append([])
         self._members[entity].append(mention)
+        self._canonical.pop(entity, None)
         self._entity[mention] = entity
 
     def _cluster_people(self, people: list[Mention]) -> None:

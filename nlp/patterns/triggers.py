@@ -235,11 +235,13 @@ _WITHIN_LINE = Trigger(frozenset(), False, False, 0, INFINITE, INFINITE, 0)
 def _list_stretches(text: str, places: Iterable[int], trigger: Trigger) -> Iterator[tuple[int, int]]:
     """Yield the first and the last place of each stretch where a match with the trigger may begin."""
     held: tuple[int, int] | None = None
+    least, most = trigger.least, trigger.most
     for place in places:
-        last = place - trigger.least
+        last = place - least
         if last < 0:
             continue
-        first = _find_start(text, place, trigger, held[1] if held else 0)
+        floor = held[1] if held else 0
+        first = max(floor, place - most) if most <= _NEAR else _find_start(text, place, trigger, floor)
         if held and first <= held[1] + 1:
             held = (held[0], last)
             continue
