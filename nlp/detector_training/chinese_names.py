@@ -1,25 +1,30 @@
 # ruff: noqa: E501, SIM905  -- lists of words read best on one line
 """Chinese sentences with names, to train on: the names are invented, and none of them is anybody's by intent.
 
-The sentences are frames of our own (`frames_zh.txt`) and passages of a gold corpus whose names are replaced. A
-quarter of all names is never used in training: benchmarks measure on those.
+The sentences are frames of our own (`frames_zh.txt`) and passages of a gold corpus whose names are replaced. Parts of
+names of minorities and foreigners are in `names_zh.txt`. A quarter of all names is never used in training: benchmarks
+measure on those.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cache
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from zlib import crc32
 
 from lexveil.nlp.evaluation.gold import GoldDocument, GoldSpan
+from lexveil.nlp.letters import HAN
 from lexveil.nlp.text import NormalizedText
 from lexveil.nlp.vocabulary import COMPOUND_SURNAMES_ZH, SURNAMES_ZH
 
 _FRAMES = Path(__file__).with_name("frames_zh.txt")
+_PARTS = Path(__file__).with_name("names_zh.txt")
 _SLOT = re.compile(r"\{([a-dA-Z])\}")
 # One in five people has one of the first three, three in four one of the first hundred.
 _COMMON = 100
@@ -34,31 +39,6 @@ _GIVEN = (
     "传承继启迪开拓展翔翱翼飞腾跃进步升洪涌波浪潮汐洲涯深浩瀚沛润泓洛淇淳渊渝溪滢潇澜濠灏友亲朋同双両连世代万千百十九八七六五四三二一以之其于乃"
     "成俊彦哲睿聪敏捷巧妙佩佑佐伦侠修健倪俏优伊仪仙仕任伟偲僖儒允先兆兵典冠冬准凡凤则创力加劭励勉包化升卓协博卫印厚双叶吉君启周咏品响哲唯善嘉器囡固国"
 ).replace("両", "两")
-_MINORITY_PARTS = (
-    "阿卜杜拉 阿不都热合曼 阿布力孜 阿迪力 艾力 艾合买提 艾尔肯 艾买提 艾山江 阿依古丽 阿依努尔 阿孜古丽 阿曼古丽 巴哈尔古丽 布威海丽且 迪丽拜尔 迪力夏提 帕提古丽 古丽娜尔 古丽巴哈尔 "
-    "古丽仙 哈力克 哈斯木 亥提且木 吉力力 加米拉 卡德尔 卡米力 克里木 库尔班 马合木提 买买提 买买提明 麦麦提 麦合木提 麦提尼牙孜 米热古丽 米吉提 木合塔尔 木沙 穆罕默德 努尔买买提 努尔古丽 "
-    "帕尔哈提 帕夏古丽 热合曼 热依汗 热孜亚 如则 肉孜 萨比尔 沙吾提 赛买提 司马义 塔依尔 图尔荪 图尔迪 吐尔逊 吐尔洪 吐拉洪 托合提 外力 吾买尔 乌斯曼 西力甫 夏提古丽 雪合来提 牙生 亚森 "
-    "依明 依马木 伊力哈木 依布拉音 玉素甫 玉山江 则乃甫 再努尔 祖农 祖丽胡玛尔 叶尔肯 叶尔波力 哈那提 巴合提 胡安什 加尔肯 努尔兰 赛力克 木拉提 阿依达娜 古丽扎尔 海拉提 别克 吾兰"
-).split()
-_TIBETAN = "扎西 卓玛 次仁 格桑 多吉 平措 旺堆 德吉 央金 尼玛 达娃 边巴 洛桑 索朗 仁青 丹增 旺姆 拉姆 白玛 顿珠 罗布 加措 贡嘎 曲珍 嘎玛 强巴 普布 米玛 巴桑 阿旺 益西 桑杰 江村 曲扎 央宗 措姆 卓嘎 群培 才让 东主 尖措 吉".split()
-_MONGOL = (
-    "巴特尔 其其格 乌云 苏日娜 斯琴高娃 那日苏 宝音 呼格吉勒图 额尔敦 萨仁 萨仁高娃 阿拉腾 阿拉坦其其格 敖特根 巴图 巴雅尔 布和 布仁 朝鲁 朝克图 达来 恩和 格日勒 格日勒图 哈斯 哈斯巴根 呼和 "
-    "吉日嘎拉 毛敖海 孟和 孟克 莫日根 娜仁 娜仁花 那顺 那木拉 青格勒 赛罕 斯日古楞 苏和 陶格陶 特木尔 图雅 托娅 乌兰 乌力吉 乌日娜 乌尼尔 锡林 伊德日 扎那 苏雅拉图"
-).split()
-_YI_FIRST = "吉克 阿木 马海 曲木 沙马 阿苦 吉火 俄木 阿西 的日 尔古 比布 海来 金古 勒格 罗洪 莫色 木乃 且沙 日火 阿尔 吉木 约其".split()
-_YI_LAST = "阿衣 日黑 尔古 木呷 伍果 阿呷 拉黑 古哈 子哈 有古 什布 日洛 阿牛 色哈 阿果 小兵 石布 么牛 曲布 友布 尔布 史古 阿支 沙子".split()
-_SYLLABLES = (
-    "阿 埃 艾 安 奥 巴 班 贝 本 比 宾 波 伯 博 布 查 达 戴 丹 德 邓 迪 蒂 丁 杜 多 厄 恩 尔 法 范 菲 费 芬 丰 佛 弗 福 盖 甘 冈 戈 格 古 哈 海 汉 汉 赫 亨 霍 基 吉 加 贾 简 杰 金 卡 凯 坎 康 科 克 肯 "
-    "库 拉 莱 兰 朗 劳 勒 雷 里 利 莉 林 琳 卢 鲁 伦 罗 洛 马 玛 迈 曼 梅 门 米 密 莫 默 穆 纳 奈 南 内 尼 纽 诺 帕 潘 佩 彭 皮 平 普 齐 奇 乔 切 丘 让 热 茹 瑞 萨 塞 桑 森 沙 珊 舍 圣 施 史 什 舒 斯 "
-    "苏 索 塔 泰 坦 汤 特 提 廷 图 托 瓦 万 威 韦 维 文 沃 乌 西 希 夏 谢 辛 休 雪 雅 亚 扬 耶 叶 伊 因 英 尤 约 扎 泽 詹 珍 朱 兹"
-).split()
-_FOREIGN = (
-    "约翰 玛丽 大卫 迈克尔 詹姆斯 罗伯特 威廉 理查德 托马斯 安娜 伊丽莎白 史密斯 布朗 约翰逊 威廉姆斯 琼斯 米勒 戴维斯 安德森 杰克逊 怀特 马丁 汤普森 罗宾逊 彼得 保罗 卡特 马克 露西 苏珊 琳达 芭芭拉 "
-    "彼得罗夫 伊万诺夫 伊万 娜塔莎 奥尔加 谢尔盖 德米特里 亚历山大 叶卡捷琳娜 穆勒 施密特 汉斯 沃尔夫冈 弗朗索瓦 皮埃尔 杜邦 让 卡洛斯 冈萨雷斯 罗德里格斯 马里奥 罗西 穆罕默德 艾哈迈德 哈桑 阿里 法蒂玛 "
-    "辛格 库马尔 夏尔马 帕特尔 阮文雄 阮氏兰 陈文越 黎文俊 范氏花 金秀贤 朴志勋 李敏镐 崔英爱"
-).split()
-_JAPANESE_FIRST = "山田 佐藤 铃木 高桥 田中 伊藤 渡边 中村 小林 加藤 吉田 山本 松本 井上 木村 清水 山口 斋藤 石川 桥本 藤田 冈田 长谷川 佐佐木 三浦".split()
-_JAPANESE_LAST = "太郎 一郎 健一 裕子 美穗 花子 真由美 浩二 和也 直树 大辅 惠子 由美 洋平 隆志 智子 拓也 千夏 幸子 诚".split()
 _FILLERS = ("某", "某", "某某", "某甲", "某乙", "某1", "某2", "某3", "某一", "×", "××", "XX")
 _PROVINCES = (
     "京 津 冀 晋 内 辽 吉 黑 沪 苏 浙 皖 闽 赣 鲁 豫 鄂 湘 粤 桂 琼 川 贵 云 渝 藏 陕 甘 青 宁 新".split()
@@ -69,7 +49,17 @@ _BRANDS = "恒远 瑞丰 安泰 永顺 华昱 金穗 鼎盛 中岳 万里 高新
 _TRADES = (
     "科技 贸易 建筑工程 物流 餐饮管理 医疗器械 房地产开发 电子商务 农业发展 装饰 机械制造 投资咨询".split()
 )
+_LATIN = "CHAN Tai Man|WONG Siu Ming|LEE Ka Yan|Cheung Wai|HO, Mei Ling Mary|John Smith|Mary Brown|SMITH John|Ivan Petrov|Kim Min-su|Tanaka Taro|Nguyen Van Nam|J. Miller|Anna Maria Rossi|Peter Chan|Lam Chi Keung Andy".split(
+    "|"
+)
 _HELD_OUT = 4
+_ROLES = re.compile(
+    r"(?:被告人|被害人|被上诉人|上诉人|被申请人|申请人|原告|被告(?!人)|犯罪嫌疑人|证人|受害人|借款人|死者|对方(?!当事)|(?<![其吉])他(?![们人])|她(?!们)|老公|老板|房东)"
+    r"(?![方席们]|单位|公司|及其|当事|一方|双方|家属|委托|辩护|代理|提供的证|以外|适用|应当如实|有权)"
+)
+_HIDDEN_ROLES, _NAMED_ROLES = 0.5, 0.4
+_WITHIN = re.compile(rf"(?<=[{HAN}])(?=[{HAN}])")
+_DAMAGED = 0.05  # documents with broken lines, or with spaces between characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +77,8 @@ class ChineseNames:
         maker = _MAKERS[kind]
         while True:
             name = maker(rng)
-            if (crc32(name.encode()) % _HELD_OUT == 0) == self.held_out or kind == "shortened":
+            chosen = (crc32(name.encode()) % _HELD_OUT == 0) == self.held_out
+            if len(name) > 1 and (chosen or kind == "shortened"):
                 return name
 
 
@@ -118,35 +109,67 @@ def _load_given() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if 1 <= len(name) <= 2))
 
 
+@cache
+def _load_parts() -> Mapping[str, tuple[str, ...]]:
+    lines = _PARTS.read_text(encoding="utf-8").splitlines()
+    pairs = (line.split(": ") for line in lines if not line.startswith("#"))
+    return {kind: tuple(words.split()) for kind, words in pairs}
+
+
+def _join(rng: random.Random, *kinds: str) -> str:
+    """Return one part of each kind in a row; the same part twice is one."""
+    return "".join(dict.fromkeys(rng.choice(_load_parts()[kind]) for kind in kinds))
+
+
 def _draw_minority(rng: random.Random) -> str:
-    match rng.randrange(10):
-        case 0 | 1:
-            return "".join(rng.sample(_TIBETAN, 2))
-        case 2 | 3:
-            return rng.choice(_MONGOL)
+    parts = _load_parts()
+    match rng.choices(range(9), (30, 18, 18, 8, 6, 5, 6, 5, 4))[0]:
+        case 0:
+            # Few write their father's name in one word with their own.
+            size, mark = rng.choices((1, 2, 3), (0.3, 0.66, 0.04))[0], _draw_dot(rng)
+            return ("" if size == 2 and rng.random() < 0.08 else mark).join(rng.sample(parts["uyghur"], size))
+        case 1:
+            return "".join(rng.sample(parts["tibetan"], rng.choices((1, 2), (0.15, 0.85))[0]))
+        case 2:
+            return rng.choice(parts["mongol"])
+        case 3:
+            return _join(rng, "yi first", "yi last")
         case 4:
-            return rng.choice(_YI_FIRST) + rng.choice(_YI_LAST)
+            return rng.choice(COMPOUND_SURNAMES_ZH) + _draw_given(rng)
         case 5:
-            return rng.choice(COMPOUND_SURNAMES_ZH) + "".join(
-                rng.choice(_GIVEN) for _ in range(rng.choice((1, 2)))
-            )
+            return _join(rng, "manchu first") + _draw_given(rng)
         case 6:
-            return rng.choice(_MINORITY_PARTS)
+            return _join(rng, "korean first", *rng.choice((("korean last",), ("korean last",) * 2)))
+        case 7:
+            return _join(rng, *rng.choice((("hui first", "hui last"), ("dai first", "dai last"))))
         case _:
-            return "·".join(rng.sample(_MINORITY_PARTS, 2))
+            return _join(rng, "zhuang first") + _draw_given(rng)
 
 
 def _draw_foreign(rng: random.Random) -> str:
-    if rng.random() < 0.15:
-        return rng.choice(_JAPANESE_FIRST) + rng.choice(_JAPANESE_LAST)
-    parts = rng.choices((1, 2, 3), (0.35, 0.55, 0.1))[0]
-    return "·".join(_draw_part(rng) for _ in range(parts))
+    match rng.choices(range(3), (12, 5, 83))[0]:
+        case 0:
+            return _join(rng, "japanese first", "japanese last")
+        case 1:
+            middle = () if rng.random() < 0.2 else ("vietnamese middle",)
+            return _join(rng, "vietnamese first", *middle, "vietnamese last")
+        case _:
+            parts = [_draw_part(rng) for _ in range(rng.choices((1, 2, 3), (0.35, 0.55, 0.1))[0])]
+            if len(parts) > 1 and rng.random() < 0.06:
+                parts[rng.randrange(1, len(parts))] = rng.choice("ABCDEFGHJKLMPRSTVW")
+                parts.append(_draw_part(rng))
+            return _draw_dot(rng).join(parts)
+
+
+def _draw_dot(rng: random.Random) -> str:
+    return rng.choices("·•・‧", (88, 4, 4, 4))[0]
 
 
 def _draw_part(rng: random.Random) -> str:
-    if rng.random() < 0.4:
-        return rng.choice(_FOREIGN)
-    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.choices((2, 3, 4, 5), (0.3, 0.4, 0.2, 0.1))[0]))
+    if rng.random() < 0.5:
+        return rng.choice(_load_parts()["western"])
+    size = rng.choices((2, 3, 4, 5), (0.3, 0.4, 0.2, 0.1))[0]
+    return "".join(rng.choice(_load_parts()["syllables"]) for _ in range(size))
 
 
 def _draw_shortened(rng: random.Random) -> str:
@@ -154,9 +177,9 @@ def _draw_shortened(rng: random.Random) -> str:
 
 
 def _draw_any(rng: random.Random) -> str:
-    maker = rng.choices((_draw_han, _draw_minority, _draw_foreign, _draw_shortened), (0.72, 0.1, 0.1, 0.08))[
-        0
-    ]
+    maker = rng.choices(
+        (_draw_han, _draw_minority, _draw_foreign, _draw_shortened), (0.66, 0.13, 0.14, 0.07)
+    )[0]
     return maker(rng)
 
 
@@ -178,13 +201,60 @@ def write_frames(seed: int, documents: int, pool: ChineseNames = ChineseNames())
         between = rng.choice(("\n", "\n", "\n", "", "\n\n"))
         for frame in rng.sample(frames, rng.randint(3, 9)):
             text = _fill(frame.replace("\\n", "\n").replace("\\t", "\t"), text, spans, pool, rng) + between
-        yield GoldDocument(f"frames-{number}", text, "zh", (tuple(spans),))
+        document = GoldDocument(f"frames-{number}", text, "zh", (tuple(spans),))
+        yield _damage(document, rng) if rng.random() < _DAMAGED else document
+
+
+def _damage(document: GoldDocument, rng: random.Random) -> GoldDocument:
+    """Return a document as narrow columns and poor scans have it: names are broken by line ends or spaces."""
+    places = [match.start() for match in _WITHIN.finditer(document.text)]
+    if rng.random() < 0.5:
+        width = rng.randint(9, 36)
+        return _edit(document, [(at, at, "\n") for at in places if at % width == 0])
+    share = rng.choice((0.1, 0.3, 0.5))
+    return _edit(document, [(at, at, " ") for at in places if rng.random() < share])
+
+
+def _edit(
+    document: GoldDocument, edits: Iterable[tuple[int, int, str]], people: Set[int] = frozenset()
+) -> GoldDocument:
+    """Return a document with other text in some ranges, and its people moved along.
+
+    Args:
+        document: the document.
+        edits: ranges with what replaces each; none is partly in a name.
+        people: starts of the ranges whose new text is a person's name.
+    """
+    pieces, last, size = list[str](), 0, 0
+    shifts: list[tuple[int, int]] = []  # of what begins at or after a place
+    spans = list[GoldSpan]()
+    for start, end, shown in sorted(edits):
+        pieces += (document.text[last:start], shown)
+        size += start - last + len(shown)
+        if start in people and shown:
+            spans.append(GoldSpan(size - len(shown), size, "PERSON", shown, "DIRECT"))
+        shifts.append((end, size - end))
+        last = end
+    text = "".join((*pieces, document.text[last:]))
+
+    def move(place: int, ends: bool) -> int:
+        found = (
+            bisect_left(shifts, place, key=itemgetter(0))
+            if ends
+            else bisect_right(shifts, place, key=itemgetter(0))
+        )
+        return place + (shifts[found - 1][1] if found else 0)
+
+    for span in document.annotations[0]:
+        start, end = move(span.start, False), move(span.end, True)
+        spans.append(replace(span, start=start, end=end, entity=text[start:end]))
+    return GoldDocument(document.id, text, "zh", (tuple(sorted(spans, key=attrgetter("start"))),))
 
 
 def _fill(frame: str, text: str, spans: list[GoldSpan], pool: ChineseNames, rng: random.Random) -> str:
     """Return `text` with a frame after it, and add the names to `spans`."""
     # A list has names of one kind more often than a mixture.
-    kind = rng.choices(("any", "han", "minority", "foreign"), (0.7, 0.15, 0.08, 0.07))[0]
+    kind = rng.choices(("any", "han", "minority", "foreign"), (0.66, 0.14, 0.1, 0.1))[0]
     people: dict[str, str] = {}
     for index, piece in enumerate(_SLOT.split(frame)):
         if index % 2 == 0:
@@ -199,11 +269,31 @@ def _fill(frame: str, text: str, spans: list[GoldSpan], pool: ChineseNames, rng:
 
 
 def rename_people(documents: Sequence[GoldDocument], seed: int, copies: int) -> Iterator[GoldDocument]:
-    """Yield `copies` copies of each document with other names, the same for the same one within a document."""
+    """Yield `copies` copies of each document with other names, the same for the same one within a document.
+
+    In every other one names also stand for roles and pronouns, and roles before names are left out: then the
+    sentence alone tells that somebody is named.
+    """
     pool, rng = ChineseNames(), random.Random(seed)
-    for document in documents:
+    for index, document in enumerate(documents):
         for number in range(copies):
-            yield _rename(document, number, pool, rng)
+            renamed = _rename(document, number, pool, rng)
+            yield _hide_roles(renamed, pool, rng) if (index + number) % 2 else renamed
+
+
+def _hide_roles(document: GoldDocument, pool: ChineseNames, rng: random.Random) -> GoldDocument:
+    starts = {span.start for span in document.annotations[0]}
+    inside = {place for span in document.annotations[0] for place in range(span.start, span.end)}
+    people: dict[str, str] = {}
+    edits: list[tuple[int, int, str]] = []
+    for role in _ROLES.finditer(document.text):
+        if role.start() in inside or role.end() - 1 in inside:
+            continue
+        if role.end() in starts:
+            edits += [(*role.span(), "")] if rng.random() < _HIDDEN_ROLES else []
+        elif rng.random() < _NAMED_ROLES:
+            edits.append((*role.span(), people.setdefault(role.group(), pool.draw("any", rng))))
+    return _edit(document, edits, {start for start, _, _ in edits})
 
 
 def _rename(document: GoldDocument, number: int, pool: ChineseNames, rng: random.Random) -> GoldDocument:
@@ -247,6 +337,7 @@ _THINGS: Mapping[str, Callable[[random.Random], str]] = {
     "E": lambda rng: f"{''.join(rng.choices('abcdefghjklmnwxyz', k=rng.randint(2, 6)))}{_digits(rng, rng.randint(0, 5))}@{rng.choice(('example.com', 'mail.example.com', 'example.org'))}",
     "G": lambda rng: rng.choice(_COUNTRIES),
     "I": lambda rng: _digits(rng, 17) + rng.choice("0123456789X"),
+    "L": lambda rng: rng.choice(_LATIN),
     "M": lambda rng: f"{rng.randint(1, 999) * 10 ** rng.randint(0, 3)}{rng.choice(('元', '元', '.00', '万元', ''))}",
     "N": lambda rng: str(rng.randint(1, 300)),
     "P": lambda rng: f"1{rng.choice('3578')}{_digits(rng, 9)}",

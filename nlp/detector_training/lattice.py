@@ -44,15 +44,22 @@ _DIMENSION, _HIDDEN = 48, 64
 _EPOCHS, _BATCH, _RATE, _DROPOUT = 5, 64, 4e-3, 0.3
 _RARE = 3  # a character of fewer segments shares the embedding of unknown ones
 _UNKNOWN = 0.02  # characters that are hidden in training, so that unknown ones are no surprise
-_COPIES, _FRAMES = 2, 9000
-_OPERATING = {"balanced": 0.3, "strict": 0.15}
-# Classes of jieba's parts of speech. Its names of people, in classes beginning with nr, are left out.
+_COPIES, _FRAMES = 1, 9000
+_OPERATING = {"balanced": 0.15, "strict": 0.08}
+# Classes of jieba's parts of speech. Its names of people begin with nr.
 _CLASSES = (
     ("n", "ng", "an"), ("v", "vn", "vg", "vd", "vi", "vq"), ("a", "ad", "ag", "z", "b", "d", "df", "dg"),
     ("ns",), ("nt",), ("nz", "j"), ("i", "l"), ("m", "mq", "q", "t", "tg"),
-    ("r", "rr", "rg", "rz", "c", "p", "u", "ud", "ug", "uj", "ul", "uv", "uz", "f", "y", "e", "o", "h", "k"), ("s", "x", "nrfg"),
+    ("r", "rr", "rg", "rz", "c", "p", "u", "ud", "ug", "uj", "ul", "uv", "uz", "f", "y", "e", "o", "h", "k"), ("s", "x"),
 )  # fmt: skip
-_ROLE, _SURNAME, _RARE_SURNAME = range(len(_CLASSES), len(_CLASSES) + 3)
+# Half of jieba's names of two characters are words, and many of its transliterated ones are places and things. Its
+# other names are left out.
+_ROLE, _SURNAME, _RARE_SURNAME, _SHORT_NAME, _FOREIGN_NAME = range(len(_CLASSES), len(_CLASSES) + 5)
+_SHORT, _FOREIGN = 2, "nrt"
+_CLASS_OF = {
+    _FOREIGN: _FOREIGN_NAME,
+    **{part: number for number, parts in enumerate(_CLASSES) for part in parts},
+}
 _COMMON_SURNAMES = 100
 
 
@@ -107,12 +114,12 @@ def read_lexicon(path: Path) -> Lexicon:
 
     Words of people's roles and surnames are those of the rules.
     """
-    classes = {part: number for number, parts in enumerate(_CLASSES) for part in parts}
     words: dict[str, int] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         word, count, part = line.split(" ")
-        if len(word) <= LONGEST_WORD and part in classes and all("\u4e00" <= c <= "\u9fff" for c in word):
-            words[word] = classes[part] * LEVELS + min(len(count) - 1, LEVELS - 1)
+        number = _find_class(word, part)
+        if number is not None and all("\u4e00" <= c <= "\u9fff" for c in word):
+            words[word] = number * LEVELS + min(len(count) - 1, LEVELS - 1)
     for rank, surname in enumerate((*SURNAMES_ZH, *COMPOUND_SURNAMES_ZH)):
         common = rank < _COMMON_SURNAMES or len(surname) > 1
         words[surname] = (_SURNAME if common else _RARE_SURNAME) * LEVELS + 1
@@ -125,8 +132,17 @@ def read_lexicon(path: Path) -> Lexicon:
         hashes[int(hash_words(characters, np.zeros(1, np.int64), len(word))[0])] = code
     order = sorted(hashes)
     return Lexicon(
-        np.array(order, np.uint32), np.array([hashes[one] for one in order], np.uint8), len(_CLASSES) + 3
+        np.array(order, np.uint32), np.array([hashes[one] for one in order], np.uint8), len(_CLASSES) + 5
     )
+
+
+def _find_class(word: str, part: str) -> int | None:
+    """Return the class of a word of the dictionary; None if it is left out."""
+    if len(word) > LONGEST_WORD:
+        return None
+    if part.startswith("nr") and len(word) == _SHORT:
+        return _SHORT_NAME
+    return _CLASS_OF.get(part) if len(word) > 1 or part != _FOREIGN else None
 
 
 def train_lattice(

@@ -4,7 +4,7 @@ Chinese has no spaces, so the difficulty is where a name ends. Each character is
 public lexicon that begin at it, contain it, end with it, or are it (Zhang and Yang 2018, "Chinese NER Using
 Lattice LSTM"; in the form of Ma et al. 2020, "Simplify the Usage of Lexicon in Chinese NER": a bidirectional
 LSTM over character embeddings beside count-weighted sets of words). A word counts by its class, such as verb
-or place: so the lexicon holds hashes only, and no names of people.
+or place, so the lexicon holds hashes only.
 
 Inference needs numpy only: the states of all segments advance together.
 """
@@ -52,7 +52,14 @@ LEVELS = 4
 _BATCH_CHARACTERS = 1 << 15
 _SURE = 0.9
 _ENDS = re.compile(r"[\n。;!?]")
-_NAME = re.compile(rf"[{HAN}](?:[·•・‧⋅∙ ]?[{HAN}×*XxA-H\d])+")
+# Poor scans put spaces into a name, narrow columns a line end; "乔治·W·布什".
+_NAME = re.compile(rf"[{HAN}](?:(?:[·•・‧⋅∙\n]| {{1,3}})?[{HAN}×*XxA-H\d]|[·•・‧⋅∙][A-Z](?=[·•・‧⋅∙]))+")
+# Particles and pronouns, which end no name.
+_NEVER_LAST = "她它您们这勿啦吗呢吧嘛了着的很哦呀"
+# Provinces that do not begin with a common surname.
+_PROVINCE = re.compile(
+    r"(?:四川|北京|上海|重庆|河北|山西|辽宁|浙江|福建|山东|河南|湖北|湖南|广东|陕西|青海|台湾|内蒙|广西|西藏|新疆|香港|澳门)"
+)
 _DIRECTIONS = ("forward", "backward")
 _FOLD = str.maketrans(
     "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "0" * 10 + "a" * 26 + "A" * 26
@@ -307,12 +314,15 @@ class LatticeTagger:
 def _trim_names(text: str, spans: Iterable[Span]) -> Iterator[Span]:
     """Yield what may be a name in each span: at least two characters, the first of them a Chinese one.
 
-    A word of the language must be surer than others.
+    A word of the language must be surer than others. What begins with a province is none.
     """
     for span in spans:
         name = _NAME.search(text, span.start, span.end)
-        if name and (span.score >= _SURE or name.group() not in WORDS_LIKE_NAMES_ZH):
-            yield replace(span, start=name.start(), end=name.end())
+        if name is None or _PROVINCE.match(name.group()):
+            continue
+        end = name.end() - (text[name.end() - 1] in _NEVER_LAST)
+        if end > name.start() + 1 and (span.score >= _SURE or name.group() not in WORDS_LIKE_NAMES_ZH):
+            yield replace(span, start=name.start(), end=end)
 
 
 def split_segments(texts: Sequence[str]) -> Batch:

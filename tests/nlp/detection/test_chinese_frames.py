@@ -22,7 +22,10 @@ def mask(text: str, model: str) -> CheckedText:
 
 @pytest.fixture(scope="module")
 def rates() -> dict[str, dict[str, float]]:
-    probes = {kind: written[::2] for kind, written in frames("held-out").items()}
+    probes = {
+        kind: written if kind.startswith("hostile") else written[::2]
+        for kind, written in frames("held-out").items()
+    }
     return {
         system: {name: share for name, (share, _) in score_frames(probes, find_by(system)).items()}
         for system in ("rules", "both")
@@ -34,6 +37,12 @@ def rates() -> dict[str, dict[str, float]]:
 )
 def test_names_are_found_in_each_kind(rates: dict[str, dict[str, float]], kind: str) -> None:
     assert rates["both"][f"frames {kind}"] >= 0.93
+
+
+def test_names_in_hostile_texts(rates: dict[str, dict[str, float]]) -> None:
+    assert rates["both"]["frames hostile"] >= 0.8
+    assert rates["rules"]["frames hostile"] >= 0.4
+    assert rates["both"]["frames hostile clean"] == 1
 
 
 def test_the_rules_alone_miss_prose(rates: dict[str, dict[str, float]]) -> None:

@@ -33,9 +33,11 @@ def test_the_likelihood_is_that_of_one_path_among_all(length: int) -> None:
     torch.testing.assert_close(network.loss(scores, labels), total / labels.numel())
 
 
-def test_a_training_is_seeded_and_its_lexicon_names_nobody(tmp_path: Path) -> None:
+def test_a_training_is_seeded_and_its_lexicon_leaves_full_names_out(tmp_path: Path) -> None:
     dictionary = tmp_path / "dict.txt"
-    dictionary.write_text("法院 300 n\n毛泽东 50 nr\n借款 20 v\n长江大桥管理 3 n\n", encoding="utf-8")
+    dictionary.write_text(
+        "法院 300 n\n毛泽东 50 nr\n许可 50 nr\n莫斯科 9 nrt\n借款 20 v\n长江大桥管理 3 n\n", encoding="utf-8"
+    )
     lexicon = read_lexicon(dictionary)
     known = set(lexicon.hashes.tolist())
 
@@ -45,7 +47,9 @@ def test_a_training_is_seeded_and_its_lexicon_names_nobody(tmp_path: Path) -> No
     assert holds("法院")
     assert holds("被告人")
     assert holds("欧阳")
-    assert not holds("毛泽东")  # no names of people
+    assert holds("许可")  # a word, although the dictionary calls it a name
+    assert holds("莫斯科")
+    assert not holds("毛泽东")
     files: list[bytes] = []
     for number, seed in enumerate((5, 5, 6)):
         path = tmp_path / str(number)

@@ -133,6 +133,23 @@ def test_words_that_begin_like_names_are_left_alone(text: str) -> None:
     assert LatticeTagger.load(threshold=0.1).tag([text]) == [[]]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("本院认为，被告⟦陶\n红⟧应当承担责任。", ["陶\n红"]),
+        ("申请人⟦朱 仝⟧不服裁决，向本院起诉。", ["朱 仝"]),
+        ("合同由⟦乔治·W·布什⟧签署，双方没有异议。", ["乔治·W·布什"]),
+        ("⟦诺布顿珠⟧把⟦艾合买提江·吐尔逊⟧的羊赶走了。", ["诺布顿珠", "艾合买提江·吐尔逊"]),
+        ("四川正泰司法鉴定所出具意见，河南恒远公司没有异议。", []),
+        ("双方务必尽快办理，谢啦。", []),
+    ],
+)
+def test_names_by_their_form(text: str, names: list[str]) -> None:
+    (spans,) = LatticeTagger.load().tag([text.replace("⟦", "").replace("⟧", "")])
+    plain = text.replace("⟦", "").replace("⟧", "")
+    assert [plain[span.start : span.end] for span in spans] == names
+
+
 @pytest.mark.parametrize("filler", ["某", "某某", "某甲", "××"])
 @pytest.mark.parametrize("surname", ["张", "王", "欧阳"])
 def test_names_that_a_court_has_shortened(surname: str, filler: str) -> None:
