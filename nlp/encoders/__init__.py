@@ -12,6 +12,8 @@
     models.py       the models that are trained: a body and a head
     losses.py       their losses, one value per item
     label_start.py  initial weights of a head, from the names of the classes
+    learn_names.py  trains the map from a name to what its class is about, which label_start applies
+    distill_lstm.py trains the public weights that an LSTM starts from
     documents.py    many documents at once: masked text to encoded documents to features
     storage.py      a trained model to a folder and back
 

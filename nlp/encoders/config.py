@@ -24,6 +24,12 @@ Precision = Literal["bfloat16", "float32"]
 ChunkEnds = Literal["length", "paragraphs"]
 """Where chunks end: all of them equally long, or before a heading or a paragraph if one is near."""
 
+LstmStart = Literal["random", "legal-1"]
+"""Weights that an LSTM is trained from: drawn at random, or public ones (`lstm.read_start`)."""
+
+# SHA-256 of the weights of the packaged encoder, over which the public weights of this package were trained.
+PACKAGE_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
 # Mean cosine similarity to float32 is .99998, at more than twice the speed.
 DEFAULT_PRECISION: Precision = "bfloat16"
 
@@ -86,6 +92,7 @@ class ModelConfig:
         size: Rank of the adapters (lora) or number of trained layers (last_layers); 0 for all other kinds.
         precision: Precision of the frozen encoder whose embeddings the model is trained on.
         chunk_ends: Where chunks end.
+        start: Weights that an LSTM is trained from; "random" for every other kind.
         schema_version: Version of this format.
 
     Raises:
@@ -104,6 +111,7 @@ class ModelConfig:
     size: int = 0
     precision: Precision = "float32"
     chunk_ends: ChunkEnds = DEFAULT_CHUNK_ENDS
+    start: LstmStart = "random"
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -119,6 +127,8 @@ class ModelConfig:
             raise ValueError("precision of the model is unknown")
         if self.chunk_ends not in get_args(ChunkEnds):
             raise ValueError("where the model's chunks end is unknown")
+        if self.start not in get_args(LstmStart):
+            raise ValueError("the weights that the model was trained from are unknown")
         if not re.fullmatch(r"[0-9a-f]{64}", self.encoder_digest):
             raise ValueError("the encoder's digest is not 64 hexadecimal digits")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
@@ -133,6 +143,11 @@ class ModelConfig:
             raise ValueError(f"hidden {self.hidden} does not fit the kind")
         if (self.kind in DEFAULT_SIZES) != (self.size != 0) or self.size < 0:
             raise ValueError(f"size {self.size} does not fit the kind")
+        if (
+            self.start != _choose_start(self.kind, self.encoder_digest, self.hidden)
+            and self.start != "random"
+        ):
+            raise ValueError(f"the start {self.start} does not fit the kind, the encoder or the width")
         if self.chunk_length < 3 or self.chunk_limit < 1:
             raise ValueError(f"chunk length {self.chunk_length} or limit {self.chunk_limit} is too small")
 
@@ -173,6 +188,7 @@ class ModelConfig:
         return cls(
             kind, encoder.digest, encoder.dimension, feature_dim, tuple(labels), objective, hidden,
             chunk_length, chunk_limit, size, encoder.precision, chunk_ends,
+            _choose_start(kind, encoder.digest, hidden),
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
@@ -180,6 +196,8 @@ class ModelConfig:
         value = {**asdict(self), "labels": list(self.labels)}
         if self.chunk_ends == DEFAULT_CHUNK_ENDS:
             del value["chunk_ends"]
+        if self.start == "random":
+            del value["start"]
         return value
 
     @classmethod
@@ -194,7 +212,7 @@ class ModelConfig:
         if value.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"the model's schema version is not {SCHEMA_VERSION}")
         # What was the only one before there was a choice.
-        value = {"precision": "float32", "chunk_ends": DEFAULT_CHUNK_ENDS, **value}
+        value = {"precision": "float32", "chunk_ends": DEFAULT_CHUNK_ENDS, "start": "random", **value}
         types = {f.name: str(f.type) for f in fields(cls)}
         if set(value) != set(types):
             raise ValueError("the model's configuration has missing or unknown keys")
@@ -219,3 +237,9 @@ def _has_hidden_layer(kind: Kind) -> bool:
 
 def _feature_dim(kind: Kind, input_dim: int, hidden: int) -> int:
     return {"mlp": hidden, "lstm": 2 * hidden}.get(kind, input_dim)
+
+
+def _choose_start(kind: str, encoder_digest: str, hidden: int) -> LstmStart:
+    """Return the public weights for a new LSTM, if there are some for its encoder and width."""
+    fits = kind == "lstm" and encoder_digest == PACKAGE_DIGEST and hidden == DEFAULT_HIDDEN
+    return "legal-1" if fits else "random"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from importlib.resources import files
 
 import torch
+from safetensors.torch import load as load_bytes
+from torch import Tensor
 from torch.nn.functional import normalize
 
-from lexveil.nlp.encoders.config import takes_tokens
+from lexveil.nlp.encoders.config import PACKAGE_DIGEST, takes_tokens
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.inputs import Inputs, collate_tokens
 from lexveil.nlp.encoders.models import FeatureModel
@@ -22,8 +26,10 @@ def start_from_labels(model: FeatureModel, encoder: PublicEncoder) -> None:
     """Use the name of each class as its first example.
 
     The weights of a class become the untrained model's features of its name, minus the mean over all names.
-    A text is therefore first assigned to the class with the nearest name, and privacy is spent only on the
-    difference. Names count as public. Meaningless names ("A7") do little harm: they are soon unlearned.
+    For a model over embeddings of the packaged encoder, the name is first mapped to what stands below such a
+    heading in public contracts (`learn_names.py`). A text is therefore first assigned to the class with the
+    nearest name, and privacy is spent only on the difference. Names count as public. Meaningless names
+    ("A7") do little harm: they are soon unlearned.
 
     Only for the `classify` objective with a linear head; any other model is left unchanged: topics have no
     names, and neither classes that do not exclude each other nor the output of a polynomial make nearest
@@ -42,4 +48,15 @@ def _name_inputs(model: FeatureModel, encoder: PublicEncoder) -> Inputs:
     chunks = [encoder.chunks(name, length, 1).ids for name in model.config.labels]
     if takes_tokens(model.config.kind):
         return collate_tokens([ids for chunk in chunks for ids in chunk or [[]]])
-    return torch.from_numpy(encoder.document_features(chunks))
+    named = torch.from_numpy(encoder.document_features(chunks))
+    if encoder.digest == PACKAGE_DIGEST:
+        part = named[:, : encoder.dimension]
+        part.copy_(part.norm(dim=1, keepdim=True) * normalize(part @ _read_map(), dim=1))
+    return named
+
+
+@cache
+def _read_map() -> Tensor:
+    """Return the map from a heading to what stands below it. Shape: (dimension, dimension)."""
+    content = files("lexveil.nlp.encoders").joinpath("weights/names-legal-1.safetensors").read_bytes()
+    return load_bytes(content)["map"].float()

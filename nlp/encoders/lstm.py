@@ -1,13 +1,20 @@
-"""Bidirectional LSTM over the frozen token embeddings of a public encoder."""
+"""Bidirectional LSTM over the frozen token embeddings of a public encoder, and the public weights it starts from.
+
+The weights in `weights/` were trained by `distill_lstm.py` on public text; `weights/README.md` is their card.
+They fit the packaged encoder alone: over another one, an LSTM starts from random weights.
+"""
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import torch
+from safetensors.torch import load as load_bytes
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lexveil.nlp.encoders.config import DEFAULT_CHUNK_LENGTH
+from lexveil.nlp.encoders.config import DEFAULT_CHUNK_LENGTH, LstmStart
 from lexveil.nlp.encoders.inputs import TokenBatch, collate_tokens
 from lexveil.nlp.encoders.public import PublicEncoder, read_public_passages
 
@@ -22,9 +29,14 @@ class TokenLSTM(nn.Module):
 
     The features are the mean state over all positions, minus the mean state of public text before training,
     scaled to norm 1.
+
+    Args:
+        encoder: The public encoder whose token embeddings are read.
+        hidden: Width of each direction.
+        start: Public weights to start from; "random": the generator's present state decides.
     """
 
-    def __init__(self, encoder: PublicEncoder, hidden: int) -> None:
+    def __init__(self, encoder: PublicEncoder, hidden: int, start: LstmStart = "random") -> None:
         super().__init__()
         table = encoder.token_embeddings
         # Not saved: public, large, and reloaded with the encoder whose digest is in the configuration.
@@ -35,23 +47,29 @@ class TokenLSTM(nn.Module):
         self.mask_id = encoder.mask_id
         # Not `encoder.dimension`: some encoders (ALBERT) have narrower token embeddings.
         self.lstm = nn.LSTM(table.shape[1], hidden, batch_first=True, bidirectional=True)
-        self.register_buffer("center", self._compute_center(encoder, hidden), persistent=False)
+        if start == "random":
+            center = self._compute_center(encoder, hidden)
+        else:
+            weights = read_start(start)
+            center = weights.pop("center")
+            self.lstm.load_state_dict(weights)
+        self.register_buffer("center", center, persistent=False)
 
     def forward(self, inputs: TokenBatch) -> Tensor:
         """Return the features of chunks. Shape: (items, longest) -> (items, 2 hidden)."""
-        return normalize(self._mean_states(self.lstm, inputs) - self.get_buffer("center"), dim=1)
+        return normalize(self.mean_states(inputs) - self.get_buffer("center"), dim=1)
 
-    def _mean_states(self, lstm: nn.LSTM, inputs: TokenBatch) -> Tensor:
-        """Return the mean state of each chunk. Shape: (items, 2 hidden)."""
+    def mean_states(self, inputs: TokenBatch) -> Tensor:
+        """Return the mean state of each chunk, not centered. Shape: (items, 2 hidden)."""
         if not torch.is_grad_enabled():
-            return self._mean_states_fused(lstm, inputs)
+            return self._mean_states_fused(self.lstm, inputs)
         embedded, lengths = self._embed(inputs.ids), inputs.lengths.cpu()
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        hidden, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True)
+        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
         return hidden.sum(dim=1) / inputs.lengths[:, None]
 
     def _mean_states_fused(self, lstm: nn.LSTM, inputs: TokenBatch) -> Tensor:
-        """Return the same as `_mean_states`, computed by the fused kernel.
+        """Return the same as `mean_states`, computed by the fused kernel.
 
         The kernel takes no packed sequences. Each direction runs separately over the padded batch, the second
         one over reversed chunks, so that the padding follows their tokens in both.
@@ -84,4 +102,10 @@ class TokenLSTM(nn.Module):
             lstm = nn.LSTM(self.lstm.input_size, hidden, batch_first=True, bidirectional=True)
         length = min(DEFAULT_CHUNK_LENGTH, encoder.max_length)
         chunks = [ids for passage in read_public_passages() for ids in encoder.chunks(passage, length).ids]
-        return self._mean_states(lstm, collate_tokens(chunks)).mean(dim=0)
+        return self._mean_states_fused(lstm, collate_tokens(chunks)).mean(dim=0)
+
+
+def read_start(name: str) -> dict[str, Tensor]:
+    """Read the public weights of this name: those of the LSTM, and `center`, in float32."""
+    content = files("lexveil.nlp.encoders").joinpath(f"weights/lstm-{name}.safetensors").read_bytes()
+    return {name: value.float() for name, value in load_bytes(content).items()}

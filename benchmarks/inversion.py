@@ -1,0 +1,157 @@
+"""What a reader of one row of features can tell of the document: its words, a name, a number.
+
+    python -m benchmarks.inversion [--documents N]
+
+The documents are invented: a sentence in which a woman of one of twenty surnames gives one of twenty account
+numbers, and a passage of a generated matter. Rows are what models over embeddings read of a text, as it is
+(`raw`) and as it is masked (`light`, balanced). The reader knows the encoder, the candidates, and `learned`
+half of the documents with their rows. He guesses the candidate of each other row by
+
+    alone      the candidate whose own row is nearest
+    known      the candidate with whom the rest of the text, which he knows, has the nearest row
+    learned    a logistic regression on the rows that he knows
+
+Figures are the best of the three attacks; chance is 1/20, and `chance_limit` is what pure guessing reaches once
+in a thousand times, by the best of three. `words_*` is the mean area under the curve of a ridge regression
+that tells which words that stand in a tenth to a half of the passages are in one: masking is not meant to hide
+these, so a row tells its readers what its document is about.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.contract import Figure, Outcome, run
+from fixtures.documents import documents
+from lexveil.nlp.encoders.documents import encode_documents
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.pipeline.masking.texts import mask_texts
+from lexveil.pipeline.settings import MaskSettings
+
+SEED = 17
+PASSAGE = 250  # characters
+NAMES = (
+    "Abernathy", "Blackwood", "Castellano", "Drummond", "Eriksson", "Fitzgerald", "Grimaldi", "Hawthorne",
+    "Ivanova", "Jankowski", "Kowalczyk", "Lindqvist", "Montgomery", "Nakamura", "Okonkwo", "Pemberton",
+    "Quintero", "Rosenthal", "Sutherland", "Thibodeau",
+)  # fmt: skip
+SENTENCE = "Ms {name} asks that her account number {number} be closed. Ms {name} appears in person. "
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A document in parts: which candidates it names, and what else it says."""
+
+    name: int
+    number: int
+    rest: str
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--documents", type=int, default=160)
+
+
+def measure(arguments: argparse.Namespace) -> Outcome:
+    rng = random.Random(SEED)
+    numbers = [str(rng.randrange(10**7, 10**8)) for _ in NAMES]
+    texts = (one.text for one in documents(4 * arguments.documents, SEED) if one.lang == "en")
+    secrets = [
+        Secret(rng.randrange(20), rng.randrange(20), _cut(text))
+        for text in islice(texts, arguments.documents)
+    ]
+    raw = [_write(one, numbers) for one in secrets]
+    masked = [one.text for one in mask_texts(raw, MaskSettings(detector="light"), bytes(32))]
+    known = len(secrets) // 2
+    alone = {"name": _represent([f"Ms {name}" for name in NAMES]), "number": _represent(numbers)}
+    guessable = {
+        kind: [
+            _represent([_write(_swap(one, kind, i), numbers) for i in range(20)]) for one in secrets[known:]
+        ]
+        for kind in alone
+    }
+    figures: dict[str, Figure] = {}
+    details: dict[str, Any] = {}
+    tests = len(secrets) - known
+    limit = _quantile(tests)
+    figures["chance_limit"] = Figure(limit, None, "share", "lower")
+    for form, rows in (("raw", _represent(raw)), ("masked", _represent(masked))):
+        for kind in alone:
+            truth = np.array([getattr(one, kind) for one in secrets])
+            attacks = {
+                "alone": (rows[known:] @ alone[kind].T).argmax(axis=1),
+                "known": np.array(
+                    [int((g @ row).argmax()) for g, row in zip(guessable[kind], rows[known:], strict=True)]
+                ),
+                "learned": _learn(rows[:known], truth[:known], rows[known:]),
+            }
+            shares = {name: float((guess == truth[known:]).mean()) for name, guess in attacks.items()}
+            target = limit if form == "masked" else None
+            figures[f"{kind}_{form}"] = Figure(max(shares.values()), target, "share", "lower")
+            details[f"{kind}_{form}"] = {name: round(share, 4) for name, share in shares.items()}
+        figures[f"words_{form}"] = Figure(
+            _recover_words([one.rest for one in secrets], rows, known), None, "AUC", "lower"
+        )
+    return Outcome(figures, {"documents": len(secrets), "attacked": tests}, [SEED], details)
+
+
+def _cut(text: str) -> str:
+    body = " ".join(text.split())
+    return body[len(body) // 2 :][:PASSAGE].partition(" ")[2]
+
+
+def _write(secret: Secret, numbers: Sequence[str]) -> str:
+    return SENTENCE.format(name=NAMES[secret.name], number=numbers[secret.number]) + secret.rest
+
+
+def _swap(secret: Secret, kind: str, candidate: int) -> Secret:
+    return Secret(
+        candidate if kind == "name" else secret.name,
+        candidate if kind == "number" else secret.number,
+        secret.rest,
+    )
+
+
+def _represent(texts: Sequence[str]) -> Rows:
+    encoded = encode_documents(texts, PublicEncoder.load())
+    return np.stack([one.embedding for one in encoded if one.embedding is not None])
+
+
+def _learn(known: Rows, truth: NDArray[np.int64], rows: Rows) -> NDArray[np.int64]:
+    from sklearn.linear_model import LogisticRegression
+
+    return np.asarray(LogisticRegression(C=100, max_iter=300).fit(known, truth).predict(rows))
+
+
+def _quantile(tests: int) -> float:
+    from scipy.stats import binom
+
+    return float(binom.ppf(1 - 0.001 / 3, tests, 1 / 20)) / tests
+
+
+def _recover_words(texts: Sequence[str], rows: Rows, known: int) -> float:
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import roc_auc_score
+
+    found = [set(re.findall(r"[a-z]{4,}", text.lower())) for text in texts]
+    counts = Counter(word for words in found for word in words)
+    words = [word for word, count in sorted(counts.items()) if 0.1 <= count / len(texts) <= 0.5]
+    present = np.array([[word in own for word in words] for own in found])
+    scores = Ridge(alpha=0.3).fit(rows[:known], present[:known].astype(float)).predict(rows[known:])
+    both = [i for i in range(len(words)) if 0 < present[known:, i].sum() < len(scores)]
+    return float(np.mean([roc_auc_score(present[known:, i], scores[:, i]) for i in both]))
+
+
+if __name__ == "__main__":
+    run(__doc__, measure, options)
