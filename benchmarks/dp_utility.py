@@ -2,11 +2,12 @@
 
     python -m benchmarks.dp_utility [--quick] [--cells linear|few|other|lstm ...] [--cache FOLDER]
 
-The texts are masked, as in the product, with the light detector (`--raw` leaves them as they are). Models learn from the training part of contract_provisions (83 classes of at least ten provisions) and are
-tested on its development part, whose contracts are others. The unit is the owner, a contract with all its
-provisions (delta 1e-4), or the document, a provision (delta 1e-5). `few`: 50 and 200 of the contracts, drawn
-by the seed. Epsilon is what the accounting says of the plan that ran. Each figure is the mean over seeds of
-noise and sampling; the details have every seed's, and macro-F1.
+The texts are masked, as in the product, with the light detector (`--raw` leaves them as they are). Models
+learn from the training part of contract_provisions (83 classes of at least ten provisions) and are tested on
+its development part, whose contracts are others. The unit is the owner, a contract with all its provisions
+(delta 1e-4), or the document, a provision (delta 1e-5). `few`: 50 and 200 of the contracts, by the seed.
+Epsilon is what the accounting says of the plan that ran. Each figure is the mean over seeds of noise and
+sampling; the details have every seed's, and macro-F1.
 
 Recipes were chosen by `--tune`, on the figures of four random fifths of the training part's contracts, held
 out in turn; the development part was not used before they were fixed.

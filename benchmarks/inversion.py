@@ -11,10 +11,10 @@ half of the documents with their rows. He guesses the candidate of each other ro
     known      the candidate with whom the rest of the text, which he knows, has the nearest row
     learned    a logistic regression on the rows that he knows
 
-Figures are the best of the three attacks; chance is 1/20, and `chance_limit` is what pure guessing reaches once
-in a thousand times, by the best of three. `words_*` is the mean area under the curve of a ridge regression
-that tells which words that stand in a tenth to a half of the passages are in one: masking is not meant to hide
-these, so a row tells its readers what its document is about.
+Figures are the best of the three attacks; chance is 1/20, and `chance_limit` is what pure guessing reaches
+once in a thousand times, by the best of three. `words_*` is the mean area under the curve of a ridge
+regression that tells which words that stand in a tenth to a half of the passages are in one: masking is not
+meant to hide these, so a row tells its readers what its document is about.
 """
 
 from __future__ import annotations

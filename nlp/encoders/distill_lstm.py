@@ -67,9 +67,9 @@ def compute_targets(windows: Sequence[str], width: int, seed: int) -> Array:
     counts: Any = HashingVectorizer(n_features=_TERMS, token_pattern=_TERM, **options).transform(windows)
     counts.data = 1 + np.log(counts.data)
     rarity = np.log((len(windows) + 1) / (1 + np.asarray((counts > 0).sum(axis=0)).ravel()))
-    left, singular, _ = randomized_svd(
-        scale_rows(counts @ sparse.diags(rarity)), width, n_iter=2, random_state=seed
-    )
+    iterations: Any = 2
+    weighted = scale_rows(counts @ sparse.diags(rarity))
+    left, singular, _ = randomized_svd(weighted, width, n_iter=iterations, random_state=seed)
     rows = left * singular**0.5
     return np.asarray(scale_rows(rows - rows.mean(axis=0)), np.float32)
 

@@ -1,6 +1,6 @@
-"""Bidirectional LSTM over the frozen token embeddings of a public encoder, and the public weights it starts from.
+"""Bidirectional LSTM over the frozen token embeddings of a public encoder.
 
-The weights in `weights/` were trained by `distill_lstm.py` on public text; `weights/README.md` is their card.
+It starts from public weights, trained by `distill_lstm.py` on public text; `weights/README.md` is their card.
 They fit the packaged encoder alone: over another one, an LSTM starts from random weights.
 """
 

@@ -105,7 +105,7 @@ def test_a_name_stands_for_what_is_written_below_it(encoder: PublicEncoder) -> N
     # By the names alone, both texts are nearest to another class.
     labels = ("Severability", "Counterparts", "Survival", "Headings", "Notices")
     texts = [
-        "If any provision hereof is held invalid or unenforceable, the remaining provisions shall stay in force.",
+        "If a provision hereof is held invalid or unenforceable, the remaining provisions stay in force.",
         "This document may be executed in two or more originals, each of which shall be deemed an original, "
         "and all of which together are one instrument.",
     ]
