@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence, Set
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import ahocorasick
 
 from lexveil.nlp.letters import UPPER
 from lexveil.nlp.patterns.triggers import Pattern, PatternSet
@@ -103,20 +106,30 @@ def _lower(word: re.Match[str]) -> str:
 
 def find_ranges(rules: Iterable[Rule], text: str) -> Iterator[Range]:
     """Yield the ranges of `text` that any of the rules matches."""
+    rules = tuple(rules)
+    words = {word for _, word in _build_finder(rules).iter(text)}
     # All are compiled before any is used: the set is read anew when it has grown.
-    needed = [(_compile(rule), rule.foreign) for rule in rules if _is_needed(rule, text)]
+    needed = [(_compile(rule), rule.foreign) for rule in rules if _is_needed(rule, words)]
     for pattern, foreign in needed:
         for match in pattern.finditer(text):
             if not foreign or _is_amid_foreign_words(text, *match.span()):
                 yield match.span()
 
 
-def _is_needed(rule: Rule, text: str) -> bool:
-    made = _MADE.get(rule.pattern)
-    if made and made.trigger:
-        return True  # it looks for its triggers itself
-    also = not rule.also or any(word in text for word in rule.also)
-    return also and any(word in text for word in rule.needs)
+@lru_cache(maxsize=8)
+def _build_finder(rules: Sequence[Rule]) -> Any:
+    """Return an automaton that finds the words of all rules in one pass."""
+    finder = ahocorasick.Automaton()
+    for rule in rules:
+        for word in (*rule.needs, *rule.also):
+            finder.add_word(word, word)
+    finder.make_automaton()
+    return finder
+
+
+def _is_needed(rule: Rule, words: Set[str]) -> bool:
+    also = not rule.also or not words.isdisjoint(rule.also)
+    return also and not words.isdisjoint(rule.needs)
 
 
 def _is_amid_foreign_words(text: str, start: int, end: int) -> bool:
