@@ -79,7 +79,7 @@ _ROLED = CHINESE.compile(
 )
 # Names of judges and clerks may have any surname; each ends at the next space or role.
 _SIGNED = CHINESE.compile(
-    rf"{_COURT_ROLE}[ \t\n:]{{0,4}}(?!独任|的|依法|公开|名单|组成|担任|出庭|一名|二名|发表|认为|提出|当庭|宣读|意见|代表|为其|均)({_H}{{2,4}}?)"
+    rf"{_COURT_ROLE}[ \t\n:]{{0,4}}(?!{_COURT_ROLE}|独任|的|依法|公开|名单|组成|担任|出庭|一名|二名|发表|认为|提出|当庭|宣读|意见|代表|为其|均)({_H}{{2,4}}?)"
     rf"(?=[\s,。、(]|$|{_COURT_ROLE}|(?:及|和)[{HAN}]{{2,4}}(?:出庭|到庭)|出庭|到庭|支持公诉|参加诉讼|担任|履行职务|依法出庭)"
 )
 _DEFINED = CHINESE.compile(

@@ -84,6 +84,8 @@ def test_initials_and_hyphens_in_foreign_names(text: str) -> None:
         "联系人：⟦孟勇⟧  职务：执行董事",
         "法定代表人由⟦项前⟧变更为⟦席梦思⟧，登记已完成。",
         "经营范围由木材变更为石材，企业类型变更为有限公司。",
+        "审判长 审判员 审判员 二〇一九年五月八日 书记员",
+        "被告驾驶货车变更车道时与⟦黄某⟧相撞。",
     ],
 )
 def test_spaced_names_labels_beside_each_other_and_successors(text: str) -> None:
