@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from lexveil.nlp.patterns.syntax import STAND_INS
@@ -16,7 +16,7 @@ from lexveil.nlp.patterns.syntax import STAND_INS
 INFINITE = 1 << 30
 # More strings than this, and larger classes, are not listed one by one.
 _MOST_STRINGS = 400
-_MOST_PRODUCTS = 2000
+_MOST_PRODUCTS = 600
 # Of too many strings, so many characters each are looked for.
 _ENOUGH = 8
 _MOST_CHARACTERS = 64
@@ -439,7 +439,7 @@ def _read_repeat(argument: tuple[int, Any, Any], flags: int) -> Shape:
     least, most, items = argument
     most = INFINITE if int(most) >= INFINITE else int(most)
     part = _read_sequence(items, flags)
-    strings = _repeat_strings(part, least, most)
+    strings = _repeat_strings(part.strings, least, most)
     return Shape(
         part.least * least,
         _multiply(part.most, most),
@@ -454,17 +454,16 @@ def _read_repeat(argument: tuple[int, Any, Any], flags: int) -> Shape:
     )
 
 
-def _repeat_strings(part: Shape, least: int, most: int) -> frozenset[str] | None:
-    if part.strings is None or most > 4:
+@lru_cache(maxsize=1 << 10)
+def _repeat_strings(once: frozenset[str] | None, least: int, most: int) -> frozenset[str] | None:
+    if once is None or most > 4:
         return None
     repeated = {""} if not least else set[str]()
     strings = {""}
     for number in range(1, most + 1):
-        if len(strings) * len(part.strings) > _MOST_PRODUCTS:
+        if len(strings) * len(once) > _MOST_PRODUCTS:
             return None
-        strings = {a + b for a in strings for b in part.strings}
-        if len(strings) > _MOST_STRINGS:
-            return None
+        strings = {a + b for a in strings for b in once}
         if number >= least:
             repeated |= strings
     return frozenset(repeated) if len(repeated) <= _MOST_STRINGS else None
@@ -520,12 +519,16 @@ def _fold_all(strings: Iterable[str]) -> frozenset[str]:
 def _estimate(string: str) -> float:
     share = 1.0
     for index, character in enumerate(string):
-        folded = character.lower()
-        rate = _FREQUENT.get(folded, 0.003 if character.isascii() else 0.0005)
-        if character != folded:
-            rate *= 0.06 if index == 0 else 0.1
+        rate = _estimate_character(character, index > 0)
         share *= rate if index == 0 else min(1.0, 4 * rate)
     return share
+
+
+@cache
+def _estimate_character(character: str, within: bool) -> float:
+    folded = character.lower()
+    rate = _FREQUENT.get(folded, 0.003 if character.isascii() else 0.0005)
+    return rate if character == folded else rate * (0.1 if within else 0.06)
 
 
 def fold(text: str) -> str:
