@@ -36,6 +36,7 @@ from lexveil.nlp.encoders.config import Kind
 from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, extract
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.masking.texts import mask_texts
+from lexveil.pipeline.models.encoding import get_encoding
 from lexveil.pipeline.settings import MaskSettings, TrainSettings
 from lexveil.pipeline.training.data import Row, Split
 from lexveil.pipeline.training.fit import build_model_config, fit
@@ -77,14 +78,19 @@ CELLS: dict[str, tuple[Cell, ...]] = {
     "other": tuple(
         Cell(kind, unit, 8) for kind in ("mlp", "square", "cubic") for unit in ("owner", "document")
     ),
-    "lstm": (Cell("lstm", "document", 8, 0.79), Cell("lstm", "owner", 8, 0.76)),
+    "lstm": (
+        Cell("lstm", "document", 8, 0.79),
+        Cell("lstm", "owner", 8, 0.76),
+        Cell("topic_lstm", "document", 8),
+        Cell("topic_lstm", "owner", 8),
+    ),
 }
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, or one fold")
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), default=["linear"])
-    parser.add_argument("--lstm", action="store_true", help="the LSTM's cell too")
+    parser.add_argument("--lstm", action="store_true", help="the LSTMs' cells too")
     parser.add_argument("--tune", action="store_true", help="test on held-out owners of the training part")
     parser.add_argument("--raw", action="store_true", help="do not mask the texts")
     parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and embeddings")
@@ -103,7 +109,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     details: dict[str, Any] = {}
     n: dict[str, int] = {}
     for cell in (cell for name in dict.fromkeys(wanted) for cell in CELLS[name]):
-        encoded = _encoded(records, "tokens" if cell.kind == "lstm" else "embedding", arguments.cache)
+        encoded = _encoded(records, get_encoding(cell.kind), arguments.cache)
         found: list[tuple[float, float, float]] = []
         for fold, seed in runs:
             split = _split(records, encoded, cell.unit, fold)

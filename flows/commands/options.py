@@ -64,7 +64,8 @@ RemovedShare = Annotated[
 KindOption = Annotated[
     str | None,
     typer.Option(
-        "--model", help="Kind of model: linear, mlp, lstm, square, cubic, lora, last_layers or full."
+        "--model",
+        help="Kind of model: linear, mlp, lstm, topic_lstm, square, cubic, lora, last_layers or full.",
     ),
 ]
 ModelOption = Annotated[

@@ -8,6 +8,7 @@
     inputs.py       batches of padded chunks
     heads.py        the bounded hidden layer, and the head that can be served encrypted
     lstm.py         the bidirectional LSTM over public token embeddings
+    topic_lstm.py   the same with attention over topics
     transformer.py  the encoder itself, trained further: adapters, last layers, or all of it
     models.py       the models that are trained: a body and a head
     losses.py       their losses, one value per item

@@ -11,9 +11,11 @@ SCHEMA_VERSION = 2
 
 TransformerKind = Literal["lora", "last_layers", "full"]
 
-Kind = Literal["linear", "mlp", "lstm", "square", "cubic", TransformerKind]
+Kind = Literal["linear", "mlp", "lstm", "topic_lstm", "square", "cubic", TransformerKind]
 
 TRANSFORMERS: tuple[TransformerKind, ...] = get_args(TransformerKind)
+
+LSTMS: tuple[Kind, ...] = ("lstm", "topic_lstm")
 
 Objective = Literal["classify", "multilabel", "denoise"]
 
@@ -37,7 +39,7 @@ DEFAULT_CHUNK_LENGTH = 128
 DEFAULT_CHUNK_LIMIT = 16
 DEFAULT_CHUNK_ENDS: ChunkEnds = "length"
 
-# Width of the hidden layer of an mlp, and of each direction of an lstm.
+# Width of the hidden layer of an mlp, and of each direction of an LSTM.
 DEFAULT_HIDDEN = 128
 
 # Width of a head that is evaluated encrypted: with 64 units over 384 features, a ciphertext holds eight
@@ -51,7 +53,13 @@ DEFAULT_SIZES: dict[Kind, int] = {"lora": 8, "last_layers": 1}
 # steps and more noise than the layers below it, all the more so when those have many weights. Training
 # therefore scales the head's logits: its gradient grows by this factor, and the effect of a step on the
 # logits by its square.
-LOGIT_SCALES: dict[Kind, float] = {"lstm": 100.0, "lora": 20.0, "last_layers": 100.0, "full": 300.0}
+LOGIT_SCALES: dict[Kind, float] = {
+    "lstm": 100.0,
+    "topic_lstm": 100.0,
+    "lora": 20.0,
+    "last_layers": 100.0,
+    "full": 300.0,
+}
 
 
 class EncoderFacts(Protocol):
@@ -83,7 +91,8 @@ class ModelConfig:
         kind: Architecture of the model.
         encoder_digest: SHA-256 of the public encoder's weights, in hexadecimal digits.
         input_dim: Width of the encoder's embeddings.
-        feature_dim: Width of the features: `hidden` for mlp, twice `hidden` for lstm, otherwise `input_dim`.
+        feature_dim: Width of the features: `hidden` for mlp, twice `hidden` for lstm, `input_dim` more than
+            that for topic_lstm, otherwise `input_dim`.
         labels: Names of the classes or topics, in the order of the logits.
         objective: Loss that the model is trained on.
         hidden: Width of the hidden layer (of the head, for square and cubic); 0 for linear and transformers.
@@ -228,7 +237,7 @@ class ModelConfig:
 
 def takes_tokens(kind: Kind) -> bool:
     """Return True if a model of this kind reads tokens, False if it reads embeddings."""
-    return kind == "lstm" or kind in TRANSFORMERS
+    return kind in LSTMS or kind in TRANSFORMERS
 
 
 def _has_hidden_layer(kind: Kind) -> bool:
@@ -236,10 +245,10 @@ def _has_hidden_layer(kind: Kind) -> bool:
 
 
 def _feature_dim(kind: Kind, input_dim: int, hidden: int) -> int:
-    return {"mlp": hidden, "lstm": 2 * hidden}.get(kind, input_dim)
+    return {"mlp": hidden, "lstm": 2 * hidden, "topic_lstm": 2 * hidden + input_dim}.get(kind, input_dim)
 
 
 def _choose_start(kind: str, encoder_digest: str, hidden: int) -> LstmStart:
     """Return the public weights for a new LSTM, if there are some for its encoder and width."""
-    fits = kind == "lstm" and encoder_digest == PACKAGE_DIGEST and hidden == DEFAULT_HIDDEN
+    fits = kind in LSTMS and encoder_digest == PACKAGE_DIGEST and hidden == DEFAULT_HIDDEN
     return "legal-1" if fits else "random"

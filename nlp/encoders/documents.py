@@ -14,6 +14,7 @@ from lexveil.nlp.encoders.config import (
     DEFAULT_CHUNK_ENDS,
     DEFAULT_CHUNK_LENGTH,
     DEFAULT_CHUNK_LIMIT,
+    LSTMS,
     TRANSFORMERS,
     ChunkEnds,
     ModelConfig,
@@ -145,7 +146,7 @@ def extract(
             embeddings = np.stack([_get_embedding(encoded[row]) for row in rows])
             features[rows] = model.features(torch.from_numpy(embeddings))
     else:
-        default = _LSTM_BATCH_TOKENS if model.config.kind == "lstm" else BATCH_TOKENS
+        default = _LSTM_BATCH_TOKENS if model.config.kind in LSTMS else BATCH_TOKENS
         features = _mean_chunk_features(model, encoded, batch_tokens or default)
     return ExtractedFeatures(features.numpy(), model.head(features).numpy())
 

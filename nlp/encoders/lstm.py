@@ -61,33 +61,51 @@ class TokenLSTM(nn.Module):
 
     def mean_states(self, inputs: TokenBatch) -> Tensor:
         """Return the mean state of each chunk, not centered. Shape: (items, 2 hidden)."""
-        if not torch.is_grad_enabled():
-            return self._mean_states_fused(self.lstm, inputs)
+        if torch.is_grad_enabled():
+            return self._packed_states(inputs).sum(dim=1) / inputs.lengths[:, None]
+        return self._fused_means(self.lstm, inputs)
+
+    def states(self, inputs: TokenBatch) -> Tensor:
+        """Return the state at each position, zero in the padding. Shape: (items, longest, 2 hidden)."""
+        if torch.is_grad_enabled():
+            return self._packed_states(inputs)
+        count, longest = inputs.ids.shape
+        (ahead, _), (back, order) = self._fused_states(self.lstm, inputs)
+        aligned = back.gather(1, order[..., None].expand_as(back))
+        is_token = torch.arange(longest, device=order.device) < inputs.lengths[:, None]
+        return torch.cat([ahead, aligned], dim=2)[:count, :longest] * is_token[..., None]
+
+    def _packed_states(self, inputs: TokenBatch) -> Tensor:
         embedded, lengths = self._embed(inputs.ids), inputs.lengths.cpu()
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
-        return hidden.sum(dim=1) / inputs.lengths[:, None]
+        longest = inputs.ids.shape[1]
+        return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=longest)[0]
 
-    def _mean_states_fused(self, lstm: nn.LSTM, inputs: TokenBatch) -> Tensor:
-        """Return the same as `mean_states`, computed by the fused kernel.
+    def _fused_means(self, lstm: nn.LSTM, inputs: TokenBatch) -> Tensor:
+        sums = [states.sum(dim=1) for states, _ in self._fused_states(lstm, inputs)]
+        return torch.cat(sums, dim=1)[: len(inputs.ids)] / inputs.lengths[:, None]
+
+    def _fused_states(self, lstm: nn.LSTM, inputs: TokenBatch) -> list[tuple[Tensor, Tensor]]:
+        """Return the states of each direction by the fused kernel, zero in the padding, and their positions.
 
         The kernel takes no packed sequences. Each direction runs separately over the padded batch, the second
-        one over reversed chunks, so that the padding follows their tokens in both.
+        one over reversed chunks, so that the padding follows their tokens in both. The batch is padded to a
+        multiple of 16 items and positions.
         """
         count, longest = inputs.ids.shape
         ids = pad(inputs.ids, (0, -longest % _SHAPE_MULTIPLE, 0, -count % _SHAPE_MULTIPLE))
         lengths = pad(inputs.lengths, (0, len(ids) - count), value=1)[:, None]
         positions = torch.arange(ids.shape[1], device=ids.device)
-        reversed_ids = ids.gather(1, (lengths - 1 - positions).clamp(min=0))
+        order = (lengths - 1 - positions).clamp(min=0)
         is_token = (positions < lengths)[..., None]
         start = self.get_buffer("table").new_zeros(1, len(ids), lstm.hidden_size)
-        sums: list[Tensor] = []
-        for suffix, direction in (("", ids), ("_reverse", reversed_ids)):
+        found: list[tuple[Tensor, Tensor]] = []
+        for suffix, places in (("", positions.expand_as(order)), ("_reverse", order)):
             weights = [getattr(lstm, name + suffix) for name in _LSTM_WEIGHTS]
-            embedded = self._embed(direction)
+            embedded = self._embed(ids.gather(1, places))
             states = torch.lstm(embedded, (start, start), weights, True, 1, 0.0, False, False, True)[0]
-            sums.append((states * is_token).sum(dim=1))
-        return (torch.cat(sums, dim=1) / lengths)[:count]
+            found.append((states * is_token, places))
+        return found
 
     def _embed(self, ids: Tensor) -> Tensor:
         table, shift, scale = (self.get_buffer(name) for name in ("table", "shift", "scale"))
@@ -100,9 +118,15 @@ class TokenLSTM(nn.Module):
             # The LSTM that `build_model` draws by default: a saved model is loaded with the same center.
             torch.manual_seed(0)
             lstm = nn.LSTM(self.lstm.input_size, hidden, batch_first=True, bidirectional=True)
-        length = min(DEFAULT_CHUNK_LENGTH, encoder.max_length)
-        chunks = [ids for passage in read_public_passages() for ids in encoder.chunks(passage, length).ids]
-        return self._mean_states_fused(lstm, collate_tokens(chunks)).mean(dim=0)
+        return self._fused_means(lstm, collate_public_chunks(encoder)).mean(dim=0)
+
+
+def collate_public_chunks(encoder: PublicEncoder) -> TokenBatch:
+    """Return the chunks of the public text."""
+    length = min(DEFAULT_CHUNK_LENGTH, encoder.max_length)
+    return collate_tokens(
+        [ids for passage in read_public_passages() for ids in encoder.chunks(passage, length).ids]
+    )
 
 
 def read_start(name: str) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """Models that are trained: a body over public embeddings or tokens, and a head.
 
-The body is an identity, a small MLP, a bidirectional LSTM (`lstm.py`) or the encoder itself
-(`transformer.py`).
+The body is an identity, a small MLP, a bidirectional LSTM (`lstm.py`), one with attention over topics
+(`topic_lstm.py`) or the encoder itself (`transformer.py`).
 
 Everything trainable is in plain layers that the DP engine can instrument from outside; everything public is
 frozen and not saved. Features are bounded (norm at most 1). Logits are linear in them, or computed by a
@@ -21,6 +21,7 @@ from lexveil.nlp.encoders.heads import BoundedLayer, PolynomialHead, make_zero_l
 from lexveil.nlp.encoders.inputs import Inputs, TokenBatch, UniformSource
 from lexveil.nlp.encoders.lstm import TokenLSTM
 from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.topic_lstm import TopicLSTM, make_topics
 from lexveil.nlp.encoders.transformer import TokenTransformer
 
 Body = nn.Identity | BoundedLayer | TokenLSTM | TokenTransformer
@@ -146,6 +147,8 @@ def _build_body(config: ModelConfig, encoder: PublicEncoder) -> Body:
             return BoundedLayer(config.input_dim, config.hidden)
         case "lstm":
             return TokenLSTM(encoder, config.hidden, config.start)
+        case "topic_lstm":
+            return TopicLSTM(encoder, config.hidden, make_topics(config, encoder), config.start)
         case "lora" | "last_layers" | "full":
             return TokenTransformer(encoder, config.kind, config.size)
         case "linear" | "square" | "cubic":

@@ -50,6 +50,7 @@ RECIPES = {
     # contracts, owner / document: .692 / .734 with a rate of .1 and 50 steps, .714 / .757 so, .723 / .769 with
     # .5 and 60, which takes three times as long.
     "lstm": Recipe(step_noise=0.0025, max_grad_norm=0.1, sample_rate=0.3, steps=30, plain_rate=0.0016),
+    "topic_lstm": Recipe(step_noise=0.0025, max_grad_norm=0.1, sample_rate=0.3, steps=30, plain_rate=0.0016),
     # Tuned little: a few runs on 3,000 provisions. Rates suit heads whose logits are scaled (LOGIT_SCALES).
     "lora": Recipe(0.01, max_grad_norm=0.1, sample_rate=0.5, steps=40, plain_rate=0.04, owners_per_step=128),
     "last_layers": Recipe(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lexveil.nlp.encoders.config import Kind, ModelConfig, takes_tokens
+from lexveil.nlp.encoders.config import LSTMS, Kind, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.inputs import Inputs, collate_tokens
 from lexveil.nlp.encoders.lstm import TokenLSTM
 from lexveil.nlp.encoders.models import FeatureModel, build_model
@@ -22,7 +22,7 @@ CLIP = 0.1
 POISON = 1500  # a token that only the odd owner has
 # Items of each owner, with one, several, and more than are processed together.
 SIZES = (1, 3, 40, 2, 1, 5)
-KINDS: tuple[Kind, ...] = ("linear", "mlp", "square", "cubic", "lstm", "lora", "last_layers", "full")
+KINDS: tuple[Kind, ...] = ("linear", "mlp", "square", "cubic", *LSTMS, "lora", "last_layers", "full")
 
 
 @pytest.fixture(scope="module")

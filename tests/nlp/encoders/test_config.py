@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lexveil.nlp.encoders.config import (
     DEFAULT_SIZES,
     LOGIT_SCALES,
+    LSTMS,
     TRANSFORMERS,
     Kind,
     ModelConfig,
@@ -67,6 +68,7 @@ def test_importing_the_configuration_imports_neither_torch_nor_numpy() -> None:
         ("linear", 384, 0, 0, False),
         ("mlp", 128, 128, 0, False),
         ("lstm", 256, 128, 0, True),
+        ("topic_lstm", 640, 128, 0, True),
         ("square", 384, 64, 0, False),
         ("cubic", 384, 64, 0, False),
         ("lora", 384, 0, 8, True),
@@ -86,9 +88,9 @@ def test_dimensions_follow_from_the_kind(
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_width_and_a_size_count_only_where_the_kind_has_them(kind: Kind) -> None:
     config = ModelConfig.of(kind, ENCODER, ("a", "b"), hidden=7, size=3)
-    assert config.hidden == (7 if kind in ("mlp", "lstm", "square", "cubic") else 0)
+    assert config.hidden == (7 if kind in ("mlp", *LSTMS, "square", "cubic") else 0)
     assert config.size == (3 if kind in ("lora", "last_layers") else 0)
-    assert config.feature_dim == {"mlp": 7, "lstm": 14}.get(kind, 384)
+    assert config.feature_dim == {"mlp": 7, "lstm": 14, "topic_lstm": 398}.get(kind, 384)
 
 
 def test_the_tables_name_only_kinds_that_exist() -> None:

@@ -36,7 +36,7 @@ def inputs_of(kind: Kind, encoder: PublicEncoder, items: int = 5) -> Inputs:
 def test_a_new_model_says_nothing_and_its_features_are_bounded(kind: Kind, tiny: PublicEncoder) -> None:
     model, inputs = model_of(kind, tiny), inputs_of(kind, tiny)
     features = model.features(inputs)
-    assert features.shape == (5, {"mlp": 8}.get(kind, 16))
+    assert features.shape == (5, {"mlp": 8, "topic_lstm": 32}.get(kind, 16))
     assert features.norm(dim=1).max() < 1 + 1e-5
     assert torch.equal(model(inputs), torch.zeros(5, 3))
 
