@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,9 +20,10 @@ from lexveil.nlp.encoders.config import (
     ModelConfig,
     takes_tokens,
 )
-from lexveil.nlp.encoders.inputs import collate_tokens
+from lexveil.nlp.encoders.inputs import TokenBatch, collate_tokens
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import BATCH_TOKENS, Array, PublicEncoder, batch_by_length
+from lexveil.nlp.encoders.topic_lstm import TopicLSTM
 from lexveil.nlp.encoders.topics import PublicTopics
 
 InputKind = Literal["embedding", "tokens"]
@@ -147,24 +148,49 @@ def extract(
             features[rows] = model.features(torch.from_numpy(embeddings))
     else:
         default = _LSTM_BATCH_TOKENS if model.config.kind in LSTMS else BATCH_TOKENS
-        features = _mean_chunk_features(model, encoded, batch_tokens or default)
+        equal = model.config.kind in TRANSFORMERS
+        width = model.config.feature_dim
+        features = _average_chunks(model.features, width, encoded, batch_tokens or default, equal=equal)
     return ExtractedFeatures(features.numpy(), model.head(features).numpy())
 
 
-def _mean_chunk_features(
-    model: FeatureModel, encoded: Sequence[EncodedDocument], batch_tokens: int
+@torch.inference_mode()
+def extract_topic_shares(model: FeatureModel, encoded: Sequence[EncodedDocument]) -> Array | None:
+    """Compute the share of its attention that a model gives to each topic, by document.
+
+    Args:
+        model: Model to apply.
+        encoded: Documents, encoded for the kind of the model.
+
+    Returns:
+        Shares that sum to 1, zeros for a document without tokens, in the order of the model's labels. Shape
+        (documents, labels), float32. None for a model without attention over topics.
+    """
+    if not isinstance(model.body, TopicLSTM):
+        return None
+    width = len(model.config.labels)
+    return _average_chunks(model.body.topic_shares, width, encoded, _LSTM_BATCH_TOKENS, equal=False).numpy()
+
+
+def _average_chunks(
+    compute: Callable[[TokenBatch], torch.Tensor],
+    width: int,
+    encoded: Sequence[EncodedDocument],
+    batch_tokens: int,
+    *,
+    equal: bool,
 ) -> torch.Tensor:
+    """Return the mean over the chunks of each document. Shape: (documents, width)."""
     if any(len(document.tokens) != document.chunks for document in encoded):
         raise ValueError("a document has no tokens: it was encoded for another kind of model")
     items = [(row, chunk) for row, document in enumerate(encoded) for chunk in document.tokens]
-    features = torch.zeros(len(encoded), model.config.feature_dim)
-    equal = model.config.kind in TRANSFORMERS
+    sums = torch.zeros(len(encoded), width)
     for indices in batch_by_length([len(chunk) for _, chunk in items], batch_tokens, equal=equal):
         batch = [items[index] for index in indices]
         rows = torch.tensor([row for row, _ in batch])
-        features.index_add_(0, rows, model.features(collate_tokens([chunk for _, chunk in batch])))
+        sums.index_add_(0, rows, compute(collate_tokens([chunk for _, chunk in batch])))
     counts = torch.tensor([max(1, document.chunks) for document in encoded])
-    return features / counts[:, None]
+    return sums / counts[:, None]
 
 
 def _get_embedding(document: EncodedDocument) -> Array:

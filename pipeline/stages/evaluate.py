@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lexveil.nlp.batching import batch_by_count
-from lexveil.nlp.encoders.documents import EncodedDocument, extract
+from lexveil.nlp.encoders.documents import EncodedDocument, extract, extract_topic_shares
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.pipeline.errors import SourceError
@@ -32,6 +33,23 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.randomness import SecureRandom
 
 _BATCH = 256
+# Classes, and topics of each, whose attention is reported.
+_MOST_CLASSES, _MOST_TOPICS = 12, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What a model with attention over topics attends to in the held-out documents of one class.
+
+    Attributes:
+        label: name of the class in the model.
+        documents: number of these documents.
+        topics: names of the topics that get most, first the largest, and their mean shares.
+    """
+
+    label: str
+    documents: int
+    topics: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +63,15 @@ class Evaluation:
         encrypted: comparison of encrypted and plain classification.
         with_relu: for a polynomial head, scores of the model trained without privacy with ReLU instead of the
             polynomial. The difference from `without_privacy` is the price of a head that can be encrypted.
+        attention: for a model with attention over topics, what it attends to, by class; the classes with most
+            documents first.
     """
 
     utility: Scores | DenoisingScores | None
     without_privacy: Scores | DenoisingScores | None
     encrypted: EncryptedCheck
     with_relu: Scores | DenoisingScores | None = None
+    attention: tuple[Attention, ...] = ()
 
 
 def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
@@ -75,7 +96,8 @@ def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
     if settings.train.diagnostics and split.held_out:
         twin, relu = _score_twins(settings.train, split)
     features = extract(model, _sample(split, settings.encrypted.sample)).features
-    return Evaluation(utility, twin, check_encrypted(build_head(model), features), relu)
+    checked = check_encrypted(build_head(model), features)
+    return Evaluation(utility, twin, checked, relu, _summarize_attention(model, split.held_out))
 
 
 def evaluate_file(workspace: Workspace, name: str, test: Path) -> Scores:
@@ -124,6 +146,21 @@ def _score_twins(
         return scores, None
     with_relu, _ = fit(config, split, train, plan, SecureRandom(), private=False, activation="relu")
     return scores, _score_rows(with_relu, split.held_out)
+
+
+def _summarize_attention(model: FeatureModel, rows: Sequence[Row]) -> tuple[Attention, ...]:
+    """Summarize what a model attends to in the rows of each class; empty without topics or classes."""
+    labels = model.config.labels
+    labeled = [row for row in rows if row.label is not None and row.encoded.chunks]
+    shares = extract_topic_shares(model, [row.encoded for row in labeled]) if labeled else None
+    if shares is None or model.config.objective != "classify":
+        return ()
+    found: list[Attention] = []
+    for label, count in Counter(row.label or "" for row in labeled).most_common(_MOST_CLASSES):
+        mean = shares[[row.label == label for row in labeled]].mean(axis=0)
+        most = np.argsort(-mean, kind="stable")[:_MOST_TOPICS]
+        found.append(Attention(label, count, tuple((labels[topic], float(mean[topic])) for topic in most)))
+    return tuple(found)
 
 
 def _score_rows(model: FeatureModel, rows: Sequence[Row]) -> Scores | DenoisingScores | None:

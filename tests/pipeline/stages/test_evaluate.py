@@ -23,6 +23,7 @@ from lexveil.pipeline.serving.export import export_model
 from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.settings import Settings, load_settings
 from lexveil.pipeline.stages.evaluate import evaluate, evaluate_file
+from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -138,3 +139,21 @@ def test_documents_of_several_labels(write_jsonl: WriteJsonl, bert_in: Any, tmp_
     assert scores.micro_f1 <= 2 / 3  # one of the two labels is none of the model's
     with pytest.raises(TrainingRefusedError, match="several labels"):
         export_model(workspace.with_settings(chosen), result["model"], ServingBundle(tmp_path / "bundle"))
+
+
+def test_a_model_with_topics_tells_what_it_attends_to(finished: Finished) -> None:
+    train_settings = {"model": "topic_lstm", "epsilon": 1.0, "steps": 2, "held_out": 0.3}
+    settings = Settings.model_validate({**finished.settings.model_dump(), "train": train_settings})
+    workspace = finished.workspace.with_settings(settings)
+    train(workspace)
+    evaluation = evaluate(workspace)
+    assert evaluation.utility is not None
+    assert sum(one.documents for one in evaluation.attention) == evaluation.utility.n
+    labels = read_config(find_model(workspace, "topic_lstm").folder).labels
+    for one in evaluation.attention:
+        assert one.label in labels
+        shares = [share for _, share in one.topics]
+        assert shares == sorted(shares, reverse=True)
+        assert 1 / len(labels) < shares[0] < 1
+        assert {topic for topic, _ in one.topics} <= set(labels)
+    assert not evaluate(finished.workspace.with_settings(finished.settings)).attention
