@@ -47,8 +47,8 @@ RECIPES = {
     "square": Recipe(step_noise=0.1, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
     "cubic": Recipe(step_noise=0.05, max_grad_norm=0.1, sample_rate=0.2, steps=100, plain_rate=4.0),
     # Over fixed features of the public start, epsilon 8, on a held-out fifth of the training part's
-    # contracts, owner / document: .692 / .734 with a rate of .1 and 50 steps, .714 / .757 so, .723 / .769 with
-    # .5 and 60, which takes three times as long.
+    # contracts, owner / document: .692 / .734 with a rate of .1 and 50 steps, .714 / .757 so, .723 / .769
+    # with .5 and 60, which takes three times as long.
     "lstm": Recipe(step_noise=0.0025, max_grad_norm=0.1, sample_rate=0.3, steps=30, plain_rate=0.0016),
     "topic_lstm": Recipe(step_noise=0.0025, max_grad_norm=0.1, sample_rate=0.3, steps=30, plain_rate=0.0016),
     # Tuned little: a few runs on 3,000 provisions. Rates suit heads whose logits are scaled (LOGIT_SCALES).
