@@ -40,6 +40,9 @@ def write(path: Path, megabytes: float, seed: int) -> int:
 
 def child(folder: Path, detector: str) -> None:
     """Ingest and mask the documents of `folder` in this process; print what it took."""
+    from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
+
+    keep_model_libraries_out_of_presidio()  # as the command and its workers do
     from lexveil.pipeline.masking.vault import restore_document
     from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.stages.find import find
