@@ -1,6 +1,7 @@
 """Micro-F1 under differential privacy on real contract provisions, trained by the shipped code and recipes.
 
-    python -m benchmarks.dp_utility [--quick] [--cells linear|few|other|lstm ...] [--cache FOLDER]
+    python -m benchmarks.dp_utility [--quick] [--cells linear|few|other|lstm ...]
+        [--representation embedding|legal-1] [--cache FOLDER]
 
 The texts are masked, as in the product, with the light detector (`--raw` leaves them as they are). Models
 learn from the training part of contract_provisions (83 classes of at least ten provisions) and are tested on
@@ -25,14 +26,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.random import default_rng
 
 from benchmarks.contract import Figure, Outcome, run
 from benchmarks.encrypted_real import CORPORA, LEAST_ITEMS, PROVISIONS, records_of
-from lexveil.nlp.encoders.config import Kind
+from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Kind, Representation
 from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, extract
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.masking.texts import mask_texts
@@ -92,6 +93,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), default=["linear"])
     parser.add_argument("--lstm", action="store_true", help="the LSTMs' cells too")
     parser.add_argument("--tune", action="store_true", help="test on held-out owners of the training part")
+    parser.add_argument("--representation", choices=get_args(Representation), default=DEFAULT_REPRESENTATION)
     parser.add_argument("--raw", action="store_true", help="do not mask the texts")
     parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and embeddings")
 
@@ -109,13 +111,14 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     details: dict[str, Any] = {}
     n: dict[str, int] = {}
     for cell in (cell for name in dict.fromkeys(wanted) for cell in CELLS[name]):
-        encoded = _encoded(records, get_encoding(cell.kind), arguments.cache)
+        want = get_encoding(cell.kind)
+        encoded = _encoded(records, want, arguments.representation, arguments.cache)
         found: list[tuple[float, float, float]] = []
         for fold, seed in runs:
             split = _split(records, encoded, cell.unit, fold)
             if cell.owners is not None:
                 split = _select_owners(split, cell.owners, seed)
-            found.append(_trained(cell, split, seed))
+            found.append(_trained(cell, split, seed, arguments.representation))
             n[f"{cell.unit}_owners"] = split.n_owners
             n["training_items"], n["test_items"] = len(split.train), len(split.held_out)
         scores = [score for score, _, _ in found]
@@ -136,11 +139,15 @@ def _select_owners(split: Split, count: int, seed: int) -> Split:
     return replace(split, train=tuple(row for row in split.train if row.owner in drawn))
 
 
-def _trained(cell: Cell, split: Split, seed: int) -> tuple[float, float, float]:
+def _trained(
+    cell: Cell, split: Split, seed: int, representation: Representation
+) -> tuple[float, float, float]:
     """Micro- and macro-F1 of the held-out part, and the epsilon that was spent."""
     from sklearn.metrics import f1_score
 
-    settings = TrainSettings(model=cell.kind, epsilon=cell.epsilon, delta=DELTA[cell.unit])
+    settings = TrainSettings(
+        model=cell.kind, epsilon=cell.epsilon, delta=DELTA[cell.unit], representation=representation
+    )
     plan = plan_training(settings, split)
     random = SecureRandom(seed.to_bytes(32, "big"))
     model, _ = fit(build_model_config(settings, split), split, settings, plan, random)
@@ -169,17 +176,21 @@ def _masked(records: Sequence[dict[str, Any]], cache: Path | None) -> list[dict[
 
 
 def _encoded(
-    records: Sequence[dict[str, Any]], want: Literal["embedding", "tokens"], cache: Path | None
+    records: Sequence[dict[str, Any]],
+    want: Literal["embedding", "tokens"],
+    representation: Representation,
+    cache: Path | None,
 ) -> list[EncodedDocument]:
     encoder = PublicEncoder.load(None)
     digest = hashlib.sha256("\0".join(record["text"] for record in records).encode("utf-8", "surrogatepass"))
-    path = None if cache is None or want == "tokens" else cache / f"{digest.hexdigest()[:16]}.npy"
+    name = f"{digest.hexdigest()[:16]}-{representation}.npy"
+    path = None if cache is None or want == "tokens" else cache / name
     if path is not None and path.is_file():
         return [EncodedDocument(row, [], None, 1, 1) for row in np.load(path)]
     encoded: list[EncodedDocument] = []
     for start in range(0, len(records), 256):
         texts = [record["text"] for record in records[start : start + 256]]
-        encoded += encode_documents(texts, encoder, want)
+        encoded += encode_documents(texts, encoder, want, representation=representation)
     if path is not None:
         np.save(path, np.stack([one.embedding for one in encoded if one.embedding is not None]))
     return encoded

@@ -19,7 +19,7 @@ import numpy as np
 import zstandard
 
 from benchmarks.contract import Figure
-from lexveil.nlp.encoders.config import Activation, Kind
+from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Activation, Kind
 from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import PublicEncoder
@@ -88,13 +88,13 @@ def _embedded(
     encoder: PublicEncoder, name: str, records: list[dict[str, Any]], cache: Path | None
 ) -> np.ndarray:
     """The public encoder's features of the first chunk of each text. Shape: (records, dimension)."""
-    path = None if cache is None else cache / f"{name}-{len(records)}.npy"
+    path = None if cache is None else cache / f"{name}-{len(records)}-legal-1.npy"
     if path is not None and path.is_file():
         return np.load(path)
     parts: list[np.ndarray] = []
     for start in range(0, len(records), 256):
         texts = [record["text"] for record in records[start : start + 256]]
-        encoded = encode_documents(texts, encoder, "embedding", None, 128, 1)
+        encoded = encode_documents(texts, encoder, limit=1, representation=DEFAULT_REPRESENTATION)
         parts.append(np.stack([one.embedding for one in encoded if one.embedding is not None]))
     features = np.concatenate(parts)
     if path is not None:
@@ -115,7 +115,7 @@ def _split(records: list[dict[str, Any]], features: np.ndarray) -> Split:
 
 
 def _trained(kind: Kind, split: Split, activation: Activation | None = None) -> FeatureModel:
-    settings = TrainSettings.model_validate({"model": kind})
+    settings = TrainSettings(model=kind, representation=DEFAULT_REPRESENTATION)
     plan = plan_training(settings, split)
     random = SecureRandom(SEED.to_bytes(32, "big"))
     model, _ = fit(build_model_config(settings, split), split, settings, plan, random, activation=activation)

@@ -39,7 +39,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.contract import Figure, Outcome, run
-from lexveil.nlp.encoders.config import Kind
+from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Kind
 from lexveil.nlp.encoders.models import build_model
 from lexveil.pipeline.models.encoding import get_encoding, load_encoder
 from lexveil.pipeline.settings import Settings, TrainSettings
@@ -130,7 +130,11 @@ def make_corpus(seed: int, several_labels: bool, several_owners: bool = False) -
             "scope": rng.choice(("document", "matter")),
             "types": {"PERSON": rng.choice(("surrogate", "token"))},
         },
-        "train": {"held_out": rng.choice((0.0, 0.2)), "max_items_per_owner": rng.choice((2, 5, 64))},
+        "train": {
+            "held_out": rng.choice((0.0, 0.2)),
+            "max_items_per_owner": rng.choice((2, 5, 64)),
+            "representation": DEFAULT_REPRESENTATION,
+        },
     }
     return Corpus(dict(files), settings, rng.choice(owners))
 
@@ -251,7 +255,12 @@ def shared_clauses() -> Corpus:
     settings = {
         "ingest": {"owner_field": "owner"},
         "mask": {"detector": "rules"},
-        "train": {"epsilon": EPSILON, "delta": DELTA, "held_out": 0.0},
+        "train": {
+            "epsilon": EPSILON,
+            "delta": DELTA,
+            "held_out": 0.0,
+            "representation": DEFAULT_REPRESENTATION,
+        },
     }
     return Corpus({"all.jsonl": records}, settings, "a")
 

@@ -37,6 +37,7 @@ from lexveil.nlp.encoders.config import (
     ChunkEnds,
     Kind,
     Precision,
+    Representation,
 )
 from lexveil.nlp.entities.roles import ROLES
 from lexveil.nlp.entity_types import ENTITY_TYPES
@@ -239,8 +240,17 @@ class TrainSettings(_Section):
     # length: chunks of a document are equally long. paragraphs: a chunk begins with a heading, or else with a
     # paragraph, where that makes none shorter than three quarters.
     chunk_ends: ChunkEnds = DEFAULT_CHUNK_ENDS
+    # What a model that takes embeddings reads of a document. embedding: the encoder's embedding. legal-1:
+    # that, and features of the text's words. None: that with which the workspace was made, now legal-1; with
+    # another encoder, embedding
+    representation: Representation | None = None
     diagnostics: bool = False  # also train without privacy, for the report only
     seed: int | None = None  # tests only: a known seed voids the guarantee, and the model card says so
+
+    @property
+    def chosen_representation(self) -> Representation:
+        """What a model that takes embeddings reads; an opened workspace has named it."""
+        return self.representation or "embedding"
 
 
 class LedgerSettings(_Section):

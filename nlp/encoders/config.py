@@ -23,6 +23,13 @@ Activation = Literal["square", "cubic", "relu"]
 
 Precision = Literal["bfloat16", "float32"]
 
+Representation = Literal["embedding", "legal-1"]
+"""What a model that takes embeddings reads of a document.
+
+embedding: the public encoder's embedding. legal-1: beside it, features of the document's words
+(`lexveil.nlp.encoders.lexical`).
+"""
+
 ChunkEnds = Literal["length", "paragraphs"]
 """Where chunks end: all of them equally long, or before a heading or a paragraph if one is near."""
 
@@ -34,6 +41,11 @@ PACKAGE_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 
 # Mean cosine similarity to float32 is .99998, at more than twice the speed.
 DEFAULT_PRECISION: Precision = "bfloat16"
+
+DEFAULT_REPRESENTATION: Representation = "legal-1"
+
+# Width of what a representation adds to the encoder's embedding.
+LEXICAL_WIDTH: dict[Representation, int] = {"embedding": 0, "legal-1": 512}
 
 DEFAULT_CHUNK_LENGTH = 128
 DEFAULT_CHUNK_LIMIT = 16
@@ -90,7 +102,7 @@ class ModelConfig:
     Attributes:
         kind: Architecture of the model.
         encoder_digest: SHA-256 of the public encoder's weights, in hexadecimal digits.
-        input_dim: Width of the encoder's embeddings.
+        input_dim: Width of what the model reads: the encoder's embeddings, and what the representation adds.
         feature_dim: Width of the features: `hidden` for mlp, twice `hidden` for lstm, `input_dim` more than
             that for topic_lstm, otherwise `input_dim`.
         labels: Names of the classes or topics, in the order of the logits.
@@ -102,6 +114,7 @@ class ModelConfig:
         precision: Precision of the frozen encoder whose embeddings the model is trained on.
         chunk_ends: Where chunks end.
         start: Weights that an LSTM is trained from; "random" for every other kind.
+        representation: What the model reads of a document; for kinds that take tokens, always "embedding".
         schema_version: Version of this format.
 
     Raises:
@@ -121,6 +134,7 @@ class ModelConfig:
     precision: Precision = "float32"
     chunk_ends: ChunkEnds = DEFAULT_CHUNK_ENDS
     start: LstmStart = "random"
+    representation: Representation = "embedding"
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -138,6 +152,10 @@ class ModelConfig:
             raise ValueError("where the model's chunks end is unknown")
         if self.start not in get_args(LstmStart):
             raise ValueError("the weights that the model was trained from are unknown")
+        if self.representation not in get_args(Representation):
+            raise ValueError("the representation that the model reads is unknown")
+        if self.representation != "embedding" and takes_tokens(self.kind):
+            raise ValueError("a model that takes tokens reads no representation but its own")
         if not re.fullmatch(r"[0-9a-f]{64}", self.encoder_digest):
             raise ValueError("the encoder's digest is not 64 hexadecimal digits")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
@@ -173,6 +191,7 @@ class ModelConfig:
         chunk_length: int = DEFAULT_CHUNK_LENGTH,
         chunk_limit: int = DEFAULT_CHUNK_LIMIT,
         chunk_ends: ChunkEnds = DEFAULT_CHUNK_ENDS,
+        representation: Representation = "embedding",
     ) -> ModelConfig:
         """Configure a model over `encoder`, from which all dimensions follow.
 
@@ -186,18 +205,21 @@ class ModelConfig:
             chunk_length: Maximum number of tokens per chunk, the two special tokens included.
             chunk_limit: Maximum number of chunks per document.
             chunk_ends: Where chunks end.
+            representation: What the model reads of a document. Ignored by kinds that take tokens.
 
         Raises:
             ValueError: A value is unknown or out of range.
         """
+        representation = "embedding" if takes_tokens(kind) else representation
+        input_dim = encoder.dimension + LEXICAL_WIDTH.get(representation, 0)
         default = DEFAULT_HEAD_HIDDEN if kind in ("square", "cubic") else DEFAULT_HIDDEN
         hidden = (hidden or default) if _has_hidden_layer(kind) else 0
         size = (size or DEFAULT_SIZES[kind]) if kind in DEFAULT_SIZES else 0
-        feature_dim = _feature_dim(kind, encoder.dimension, hidden)
+        feature_dim = _feature_dim(kind, input_dim, hidden)
         return cls(
-            kind, encoder.digest, encoder.dimension, feature_dim, tuple(labels), objective, hidden,
+            kind, encoder.digest, input_dim, feature_dim, tuple(labels), objective, hidden,
             chunk_length, chunk_limit, size, encoder.precision, chunk_ends,
-            _choose_start(kind, encoder.digest, hidden),
+            _choose_start(kind, encoder.digest, hidden), representation,
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
@@ -207,6 +229,8 @@ class ModelConfig:
             del value["chunk_ends"]
         if self.start == "random":
             del value["start"]
+        if self.representation == "embedding":
+            del value["representation"]
         return value
 
     @classmethod
@@ -221,7 +245,8 @@ class ModelConfig:
         if value.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"the model's schema version is not {SCHEMA_VERSION}")
         # What was the only one before there was a choice.
-        value = {"precision": "float32", "chunk_ends": DEFAULT_CHUNK_ENDS, "start": "random", **value}
+        earlier = {"precision": "float32", "chunk_ends": DEFAULT_CHUNK_ENDS, "start": "random"}
+        value = {**earlier, "representation": "embedding", **value}
         types = {f.name: str(f.type) for f in fields(cls)}
         if set(value) != set(types):
             raise ValueError("the model's configuration has missing or unknown keys")

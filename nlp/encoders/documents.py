@@ -18,11 +18,13 @@ from lexveil.nlp.encoders.config import (
     TRANSFORMERS,
     ChunkEnds,
     ModelConfig,
+    Representation,
     takes_tokens,
 )
 from lexveil.nlp.encoders.inputs import TokenBatch, collate_tokens
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import BATCH_TOKENS, Array, PublicEncoder, batch_by_length
+from lexveil.nlp.encoders.representations import represent
 from lexveil.nlp.encoders.topic_lstm import TopicLSTM
 from lexveil.nlp.encoders.topics import PublicTopics
 
@@ -39,7 +41,7 @@ class EncodedDocument:
     Tokens nearly are the text: keep them only where masked text may be kept.
 
     Attributes:
-        embedding: Centered, of norm 1, shape (dimension,); None if the document was encoded as tokens.
+        embedding: Centered, of norm 1, shape (input_dim,); None if the document was encoded as tokens.
         tokens: Token ids of each chunk; empty if the document was encoded as an embedding, or has no text.
         topics: Share of each public topic, shape (n_topics,); None without topics.
         chunks: Number of chunks that were read.
@@ -79,6 +81,7 @@ def encode_documents(
     length: int = DEFAULT_CHUNK_LENGTH,
     limit: int = DEFAULT_CHUNK_LIMIT,
     ends: ChunkEnds = DEFAULT_CHUNK_ENDS,
+    representation: Representation = "embedding",
 ) -> list[EncodedDocument]:
     """Encode masked texts. Each result depends on its own text only, not on the other texts of the call.
 
@@ -90,6 +93,7 @@ def encode_documents(
         length: Maximum number of tokens per chunk, the two special tokens included.
         limit: Maximum number of chunks per document.
         ends: Where chunks end.
+        representation: What an embedding consists of.
 
     Returns:
         One encoded document per text, in the given order.
@@ -98,7 +102,9 @@ def encode_documents(
         ValueError: `length` or `limit` is out of range for this encoder.
     """
     chunked = [encoder.chunks(text, length, limit, ends) for text in texts]
-    embeddings = encoder.document_features([c.ids for c in chunked]) if want == "embedding" else None
+    embeddings = None
+    if want == "embedding":
+        embeddings = represent(texts, [c.ids for c in chunked], encoder, representation)
     return [
         EncodedDocument(
             embedding=None if embeddings is None else embeddings[row],
@@ -115,8 +121,8 @@ def encode_for_model(
     masked_texts: Sequence[str], encoder: PublicEncoder, topics: PublicTopics | None, config: ModelConfig
 ) -> list[EncodedDocument]:
     """Encode documents as a model of `config` takes them."""
-    chunks = (config.chunk_length, config.chunk_limit, config.chunk_ends)
-    return encode_documents(masked_texts, encoder, get_input_kind(config), topics, *chunks)
+    how = (config.chunk_length, config.chunk_limit, config.chunk_ends, config.representation)
+    return encode_documents(masked_texts, encoder, get_input_kind(config), topics, *how)
 
 
 @torch.inference_mode()

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from lexveil.nlp.encoders.config import Activation
+from lexveil.nlp.encoders.config import Activation, Representation
 from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.representations import compute_public_moments
 
 # Initial coefficients of a cubic, ascending, without a constant: increasing, and curved on both sides.
 CUBIC = (0.5, 0.25, 0.05)
@@ -47,12 +48,18 @@ class PolynomialHead(nn.Module):
     """
 
     def __init__(
-        self, input_dim: int, hidden: int, labels: int, activation: Activation, encoder: PublicEncoder
+        self,
+        input_dim: int,
+        hidden: int,
+        labels: int,
+        activation: Activation,
+        encoder: PublicEncoder,
+        representation: Representation = "embedding",
     ) -> None:
         super().__init__()
         self.activation: Activation = activation
         self.folded = False
-        self._encoder = encoder
+        self._public = encoder, representation
         self.first = nn.Linear(input_dim, hidden)
         # Features of norm 1 yield hidden values of variance 1. Half of the units are shifted to each side: a
         # square has no slope at its axis.
@@ -109,7 +116,9 @@ class PolynomialHead(nn.Module):
         Shapes: (hidden,), (hidden,).
         """
         weight = self.first.weight.detach()
-        mean, covariance = (torch.from_numpy(value).to(weight) for value in self._encoder.public_moments)
+        mean, covariance = (
+            torch.from_numpy(value).to(weight) for value in compute_public_moments(*self._public)
+        )
         return weight @ mean, ((weight @ covariance) * weight).sum(dim=1).clamp(min=1e-12).rsqrt()
 
 

@@ -16,6 +16,7 @@ from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.inputs import Inputs, collate_tokens
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.representations import represent
 
 # Norm of a class's weights per unit of log(classes): a confident answer among many needs larger logits.
 _NORM_PER_LOG_CLASS = 2.25
@@ -48,7 +49,7 @@ def _name_inputs(model: FeatureModel, encoder: PublicEncoder) -> Inputs:
     chunks = [encoder.chunks(name, length, 1).ids for name in model.config.labels]
     if takes_tokens(model.config.kind):
         return collate_tokens([ids for chunk in chunks for ids in chunk or [[]]])
-    named = torch.from_numpy(encoder.document_features(chunks))
+    named = torch.from_numpy(represent(model.config.labels, chunks, encoder, model.config.representation))
     if encoder.digest == PACKAGE_DIGEST:
         part = named[:, : encoder.dimension]
         part.copy_(part.norm(dim=1, keepdim=True) * normalize(part @ _read_map(), dim=1))

@@ -16,7 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lexveil.nlp.encoders.config import LOGIT_SCALES, Activation, ModelConfig, takes_tokens
+from lexveil.nlp.encoders.config import LEXICAL_WIDTH, LOGIT_SCALES, Activation, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.heads import BoundedLayer, PolynomialHead, make_zero_layer
 from lexveil.nlp.encoders.inputs import Inputs, TokenBatch, UniformSource
 from lexveil.nlp.encoders.lstm import TokenLSTM
@@ -117,7 +117,8 @@ def build_model(
         ValueError: `encoder` is not the one that `config` names.
         NotTrainableError: The encoder lacks the part that this kind trains.
     """
-    if config.encoder_digest != encoder.digest or config.input_dim != encoder.dimension:
+    input_dim = encoder.dimension + LEXICAL_WIDTH[config.representation]
+    if config.encoder_digest != encoder.digest or config.input_dim != input_dim:
         raise ValueError("the configuration names another encoder")
     if config.precision != encoder.precision:
         raise ValueError("the configuration names another precision of the encoder")
@@ -126,7 +127,14 @@ def build_model(
         labels = len(config.labels)
         body = _build_body(config, encoder)
         if config.kind == "square" or config.kind == "cubic":
-            head = PolynomialHead(config.input_dim, config.hidden, labels, activation or config.kind, encoder)
+            head = PolynomialHead(
+                config.input_dim,
+                config.hidden,
+                labels,
+                activation or config.kind,
+                encoder,
+                config.representation,
+            )
         else:
             head = make_zero_layer(config.feature_dim, labels)
     model = FeatureModel(config, body, head)

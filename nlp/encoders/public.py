@@ -235,10 +235,9 @@ class PublicEncoder:
         (dimension, dimension).
         """
         length = min(DEFAULT_CHUNK_LENGTH, self.max_length)
-        features = self.document_features([self.chunks(p, length).ids for p in read_public_passages()])
-        covariance = np.cov(features, rowvar=False, bias=True).astype(np.float32)
-        isotropic = np.eye(self.dimension, dtype=np.float32) * (np.trace(covariance) / self.dimension)
-        return features.mean(axis=0), (covariance + isotropic) / 2
+        return compute_moments(
+            self.document_features([self.chunks(p, length).ids for p in read_public_passages()])
+        )
 
     @cached_property
     def public_mean(self) -> Array:
@@ -294,6 +293,17 @@ class PublicEncoder:
         else:
             hidden = self._frozen(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
         return normalize(hidden.float().mean(dim=1), dim=1).numpy()
+
+
+def compute_moments(features: Array) -> tuple[Array, Array]:
+    """Return the mean of rows, and their covariance, shrunk halfway to a multiple of the identity.
+
+    Shapes: (width,), (width, width).
+    """
+    covariance = np.cov(features, rowvar=False, bias=True).astype(np.float32)
+    width = len(covariance)
+    isotropic = np.eye(width, dtype=np.float32) * (np.trace(covariance) / width)
+    return features.mean(axis=0), (covariance + isotropic) / 2
 
 
 def read_public_passages() -> list[str]:

@@ -16,7 +16,7 @@ from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 
-_ENCODING = ("precision", "chunk_length", "chunk_limit", "chunk_ends")
+_ENCODING = ("precision", "chunk_length", "chunk_limit", "chunk_ends", "representation")
 """Settings that a model's configuration has, too."""
 
 
@@ -69,8 +69,8 @@ def encode_texts(texts: list[str], train: TrainSettings, want: InputKind) -> lis
             f"{encoder.max_length}"
         )
     topics = PublicTopics.load(encoder)
-    chunks = (train.chunk_length, train.chunk_limit, train.chunk_ends)
-    return encode_documents(texts, encoder, want, topics, *chunks)
+    how = (train.chunk_length, train.chunk_limit, train.chunk_ends, train.chosen_representation)
+    return encode_documents(texts, encoder, want, topics, *how)
 
 
 def read_encoded(path: Path) -> tuple[pa.Table, list[EncodedDocument]]:

@@ -58,6 +58,8 @@ def describe_encoding(train: TrainSettings, want: InputKind) -> dict[str, Any]:
     chunks: list[Any] = [want, train.chunk_length, train.chunk_limit]
     if train.chunk_ends != DEFAULT_CHUNK_ENDS:  # or the parts of earlier versions would be made again
         chunks.append(train.chunk_ends)
+    if want == "embedding" and train.chosen_representation != "embedding":
+        chunks.append(train.chosen_representation)
     return {
         "settings": [*chunks, train.precision] if want == "embedding" else chunks,
         "encoder": _compute_encoder_digest(train),

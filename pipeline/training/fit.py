@@ -60,6 +60,7 @@ def build_model_config(train: TrainSettings, split: Split) -> ModelConfig:
         chunk_length=train.chunk_length,
         chunk_limit=train.chunk_limit,
         chunk_ends=train.chunk_ends,
+        representation=train.chosen_representation,
     )
 
 

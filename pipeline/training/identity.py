@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from lexveil.nlp.encoders.config import DEFAULT_CHUNK_ENDS
+from lexveil.nlp.encoders.config import DEFAULT_CHUNK_ENDS, takes_tokens
 from lexveil.nlp.encoders.storage import ModelLoadError, read_config
 from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.models.card import read_card
@@ -41,7 +41,10 @@ def describe_recipe(train: TrainSettings, exclude: Collection[str]) -> dict[str,
     without = {"labels", "other_labels"} if train.labels is None else set[str]()
     if train.chunk_ends == DEFAULT_CHUNK_ENDS:
         without.add("chunk_ends")
-    return train.model_dump(mode="json", exclude={*exclude, *without})
+    described = train.model_dump(mode="json", exclude={*exclude, *without, "representation"})
+    if train.chosen_representation == "embedding" or takes_tokens(train.model):
+        return described
+    return {**described, "representation": train.chosen_representation}
 
 
 def compute_documents_digest(workspace: Workspace, decisions: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Representation
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.outages import STORAGE_FAILED, describe_outage
 from lexveil.pipeline.settings import Settings
@@ -74,9 +75,7 @@ class Workspace(WorkspacePaths):
                 (root / "protected").mkdir(mode=0o700, exist_ok=True)
             except OSError:
                 raise WorkspaceError(f"cannot create a workspace at {root}") from None
-            storage.put_if_absent(
-                root / "workspace.json", to_json({"schema": SCHEMA_VERSION, "id": secrets.token_hex(8)})
-            )
+            storage.put_if_absent(root / "workspace.json", to_json(_describe_new_workspace()))
         workspace = replace(cls.open(root, settings), may_begin=True)
         if not workspace.remote:
             for folder in (workspace.masked, workspace.runs):
@@ -107,7 +106,7 @@ class Workspace(WorkspacePaths):
                 f"{root} has workspace version {content.get('schema')}, this Lexveil reads {SCHEMA_VERSION}: "
                 "use the Lexveil that created it, or a new workspace"
             )
-        return cls(root, content["id"], settings or Settings())
+        return cls(root, content["id"], _settle(settings or Settings(), content.get("representation")))
 
     @staticmethod
     def exists(location: str | Path) -> bool:
@@ -122,7 +121,7 @@ class Workspace(WorkspacePaths):
 
     def with_settings(self, settings: Settings) -> Workspace:
         """Return the same workspace with other settings."""
-        return replace(self, settings=settings)
+        return replace(self, settings=_settle(settings, self.settings.train.representation))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Workspace, (self.root, self.id, self.settings, self.may_begin)
@@ -164,6 +163,20 @@ class Workspace(WorkspacePaths):
             SettingsError: the workspace is remote, and no database is configured.
         """
         return Ledger(self.ledger_url(self.settings))
+
+
+def _describe_new_workspace() -> dict[str, Any]:
+    # The representation, so that a workspace keeps it if a later version has another default.
+    return {"schema": SCHEMA_VERSION, "id": secrets.token_hex(8), "representation": DEFAULT_REPRESENTATION}
+
+
+def _settle(settings: Settings, representation: Representation | None) -> Settings:
+    """Return settings that name the representation of documents: if not their own, that of the workspace."""
+    if settings.train.representation is not None:
+        return settings
+    chosen = representation if settings.train.encoder is None else None
+    train = settings.train.model_copy(update={"representation": chosen or "embedding"})
+    return settings.model_copy(update={"train": train})
 
 
 def _locate(location: str | Path) -> Path:

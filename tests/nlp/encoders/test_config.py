@@ -111,6 +111,16 @@ def test_a_configuration_from_before_there_was_a_precision_is_float32() -> None:
     assert ModelConfig.from_json(older).precision == "float32"
 
 
+def test_a_representation_is_stored_where_there_is_one() -> None:
+    """What earlier versions wrote is read as what they did, and they can read what says no more."""
+    assert ModelConfig.from_json(STORED).representation == "embedding"
+    config = ModelConfig.of("mlp", ENCODER, ("contract", "租约"), representation="legal-1")
+    assert config.to_json() == {**STORED, "input_dim": 896, "representation": "legal-1"}
+    assert ModelConfig.from_json(config.to_json()) == config
+    with pytest.raises(ValueError, match="representation"):
+        ModelConfig.from_json({**STORED, "representation": "legal-0"})
+
+
 def test_only_chunks_that_end_elsewhere_are_stored_as_such() -> None:
     """What earlier versions can read, they read."""
     config = ModelConfig.of("mlp", ENCODER, ("contract", "租约"), chunk_ends="paragraphs")

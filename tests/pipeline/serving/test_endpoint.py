@@ -20,7 +20,7 @@ from lexveil.flows.serve import serve_workspace
 from lexveil.nlp.encoders.documents import extract
 from lexveil.pipeline.errors import EndpointError, SettingsError, SourceError, TrainingRefusedError
 from lexveil.pipeline.masking.texts import mask_texts
-from lexveil.pipeline.models.encoding import encode_texts
+from lexveil.pipeline.models.encoding import encode_texts, restore_encoding
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
 from lexveil.pipeline.serving.classify import Endpoint, classify_file
@@ -76,7 +76,8 @@ def test_the_same_labels_as_the_plain_model(
     told = classify_file(write_jsonl(ROWS), tmp_path / "out.jsonl", served, load_settings())
     model = open_model(find_model(finished_once.workspace, "linear").folder, settings)
     masked = [outcome.text for outcome in mask_texts([row["text"] for row in ROWS], load_settings().mask)]
-    logits = extract(model, encode_texts(masked, settings.train, "embedding")).logits
+    train = restore_encoding(settings, model.config).train
+    logits = extract(model, encode_texts(masked, train, "embedding")).logits
     plain = [model.config.labels[place] for place in logits.argmax(axis=1)]
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert found == [{"id": row["id"], "label": label} for row, label in zip(ROWS, plain, strict=True)]

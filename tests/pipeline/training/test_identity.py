@@ -75,6 +75,7 @@ class TestRecipe:
             {"train": {"held_out": 0.1}},
             {"train": {"chunk_length": 64}},
             {"train": {"chunk_ends": "paragraphs"}},
+            {"train": {"representation": "legal-1"}},
             {"ledger": {"population": "another"}},
         ],
         ids=lambda more: str(next(iter(more.values()))),
@@ -87,6 +88,7 @@ class TestRecipe:
         [
             {"train": {"diagnostics": False}},
             {"train": {"chunk_ends": "length"}},
+            {"train": {"representation": "embedding"}},
             {"train": {"device": "cpu"}},
             {"train": {"micro_batch": 7}},
             {"train": {"checkpoint_seconds": 1}},

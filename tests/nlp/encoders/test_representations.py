@@ -1,0 +1,79 @@
+"""Representations: what models that take embeddings read, alone and together, and what earlier ones read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from lexveil.nlp.encoders.config import Kind, ModelConfig
+from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, encode_for_model, extract
+from lexveil.nlp.encoders.label_start import start_from_labels
+from lexveil.nlp.encoders.models import build_model
+from lexveil.nlp.encoders.public import PublicEncoder
+from lexveil.nlp.encoders.representations import compute_public_moments
+from lexveil.nlp.encoders.storage import load_model, save_model
+
+TEXTS = ["The lessee shall pay the rent.", "", "Zzkqj 12", "The court dismissed the appeal."]
+
+
+def embedding_of(document: EncodedDocument) -> NDArray[np.float32]:
+    assert document.embedding is not None
+    return document.embedding
+
+
+def test_the_words_stand_beside_the_embedding(tiny: PublicEncoder) -> None:
+    bare = encode_documents(TEXTS, tiny, length=32)
+    both = encode_documents(TEXTS, tiny, length=32, representation="legal-1")
+    for text, one, other in zip(TEXTS, map(embedding_of, bare), map(embedding_of, both), strict=True):
+        assert other.shape == (16 + 512,)
+        # Without a word that the table knows, the embedding alone; without a token, nothing.
+        share: float = {"": 0.0, "Zzkqj 12": 1.0}.get(text, 0.5**0.5)
+        np.testing.assert_allclose(other[:16], share * one, atol=1e-6)
+        assert np.linalg.norm(other) == pytest.approx(float(bool(text)), abs=1e-5)
+
+
+def test_each_document_is_represented_by_itself(tiny: PublicEncoder) -> None:
+    together = encode_documents(TEXTS, tiny, length=32, representation="legal-1")
+    for text, document in zip(TEXTS, together, strict=True):
+        alone = encode_documents([text], tiny, length=32, representation="legal-1")[0]
+        np.testing.assert_array_equal(alone.embedding, document.embedding)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "square", "cubic"])
+def test_a_model_is_saved_with_its_representation(tiny: PublicEncoder, tmp_path: Path, kind: Kind) -> None:
+    config = ModelConfig.of(kind, tiny, ("lease", "judgment"), chunk_length=32, representation="legal-1")
+    assert config.input_dim == 16 + 512
+    assert config.to_json()["representation"] == "legal-1"
+    model = build_model(config, tiny)
+    with torch.no_grad():
+        model.output.weight.normal_()
+    before = extract(model, encode_for_model(TEXTS, tiny, None, config)).logits
+    save_model(model, tmp_path)
+    loaded = load_model(tmp_path, tiny)
+    assert loaded.config == config
+    after = extract(loaded, encode_for_model(TEXTS, tiny, None, loaded.config)).logits
+    np.testing.assert_allclose(after[[0, 3]], before[[0, 3]], rtol=1e-3, atol=1e-3)
+
+
+def test_names_of_classes_are_represented_as_documents_are(tiny: PublicEncoder) -> None:
+    config = ModelConfig.of("linear", tiny, ("rent", "appeal"), chunk_length=32, representation="legal-1")
+    model = build_model(config, tiny)
+    start_from_labels(model, tiny)
+    assert model.output.weight.shape == (2, 528)
+    named = encode_for_model(["rent", "appeal"], tiny, None, config)
+    assert extract(model, named).logits.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_public_moments_cover_the_words(tiny: PublicEncoder) -> None:
+    mean, covariance = compute_public_moments(tiny, "legal-1")
+    assert (mean.shape, covariance.shape) == ((528,), (528, 528))
+    assert np.linalg.eigvalsh(covariance).min() > 0
+    assert compute_public_moments(tiny, "embedding")[0].shape == (16,)
+
+
+def test_tokens_are_what_they_were(tiny: PublicEncoder) -> None:
+    assert ModelConfig.of("lstm", tiny, ("a", "b"), representation="legal-1").representation == "embedding"
