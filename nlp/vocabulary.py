@@ -114,6 +114,29 @@ AMBIGUOUS_NAMES: frozenset[str] = frozenset(
     """.split()
 )
 
+# What stands before a colon in forms, in lower case: never the name of whom the form is about.
+FORM_LABELS: frozenset[str] = frozenset(
+    """
+    account address age alias allergies amount annex applicant apologies attachments attendees author birth capacity
+    chair citation city claimant class client comments company complaint consultant contact count country county date
+    defendant department diagnosis dob email employer ethnicity exhibit extension file forename forenames gender gp
+    grade hosp hospital item job location manager mobile mrn name narrative nationality nok note notes occ occupation
+    offence ordered paid parcel partners patient phone place plan position post postcode present prepared priority
+    procedure profession proposed pt purpose reason ref referee reference referral relationship remarks reply report
+    respondent result role route school sender sent sex signature signed specialty statement status subject summary
+    surname susp telephone time title total treatment type unit vehicle vict ward wit witness
+    adresse akte aktenzeichen alter anlage anlagen anschrift anwesend arbeitgeber auftrag az beruf betreff betr
+    beschuldigte beschuldigter bezirk bezug datum diagnose dienststelle empfänger familienname familienstand frist
+    geburtsdatum geburtsname geburtsort geschlecht geschädigte geschädigter gegenstand hausarzt iban inhalt kfz kind
+    kontoinhaber kostenstelle kunde mandant mieter nachname name nationalität ort patient patientin personalien posten
+    protokoll rechnung sachbearbeiter schaden staatsangehörigkeit strasse straße tatort tatzeit telefon termin
+    thema unterschrift verfahren vermieter verteiler vorgang vorname vornamen wohnhaft wohnort zeuge zeugin zweck
+    absent absente absents adresse appelant appelante demandeur domicile objet présents profession référence signature
+    apellidos asunto denunciante denunciado dirección domicilio firma hechos nombre
+    cognome indirizzo oggetto presenti residenza assunto morada nome onderwerp naam voornaam adres imię nazwisko
+    """.split()
+)
+
 # Places that name a jurisdiction rather than the location of a person.
 JURISDICTIONS: frozenset[str] = frozenset(
     name.strip()
@@ -204,7 +227,7 @@ INSTITUTION_WORDS: frozenset[str] = frozenset(
 INSTITUTION_STEMS: tuple[str, ...] = (
     "bundes", "landes", "oberlandes", "staatsanwalt", "gericht", "ministerium", "versicherung", "gesellschaft",
     "krankenhaus", "verwaltung", "behörde", "kammer", "universität", "hochschule", "sparkasse", "genossenschaft",
-    "verband", "bank", "anstalt", "tribunal", "ministr",
+    "verband", "bank", "banken", "anstalt", "tribunal", "ministr",
 )  # fmt: skip
 
 # Well-known places beside JURISDICTIONS, in lower case: too large to tell of a person.

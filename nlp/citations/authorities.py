@@ -34,15 +34,16 @@ _KNOWN = (
     r"Goff (?:&|and) Jones|Gore-Browne|Halsbury|Hill (?:&|and) Redman|Keane|Kerr|Lewin|McGregor|Megarry(?: (?:&|and) Wade)?|Mulla|Mustill (?:&|and) Boyd|Nimmer|Odgers|Phipson|Prosser(?: (?:&|and) Keeton)?|Ratanlal(?: (?:&|and) Dhirajlal)?|"
     r"Redfern (?:&|and) Hunter|Sarkar|Seervai|Smith (?:&|and) Hogan|Snell|Spencer Bower|Stroud|Treitel|Underhill(?: (?:&|and) Hayton)?|Wade (?:&|and) Forsyth|Wigmore|Williston|Winfield(?: (?:&|and) Jolowicz)?|Woodfall|Wright (?:&|and) Miller|Zuckerman)"
 )
-_BOOK = LAW.compile(
-    rf"(?<![\w'-])(?<!Mr )(?<!Ms )(?<!Mrs )(?<!Dr )(?<!Miss )(?<!Sir )(?<!Mr\. )(?<!Ms\. )(?<!Mrs\. )(?<!Dr\. ){_KNOWN}(?:'s)?(?:"
-    rf"(?:, |: | )(?:The |A |An |Modern )?(?:[{UPPER}][a-z]+(?:-[{UPPER}][a-z]+)? (?:(?:of|on|and|the|in) ){{0,2}}){{0,5}}(?:Laws?|Equity|Evidence|Practice|Pleadings?|Precedents|Statutes|Dictionary|Goods|Actions|Damages|Torts?|Contracts?|Agency|Trusts?|Estoppel|Procedure|Jurisprudence)\b(?: of [{UPPER}][a-z]+)?"
-    r"|(?=,? (?:\(?\d{1,2}(?:st|nd|rd|th)\b|\d{4} (?:ed|at)|(?:at )?(?:¶|§|paras?\b|paragraphs?|pp?\.|chapter|ch\.|vol)|\d{1,3}-\d{2,4})))"
+_BOOK = LAW.compile(rf"(?<![\w'-]){_KNOWN}(?:'s)?(?![\w'’-])")
+# What shows that a book is meant: its title, an edition, a passage; or the words before it.
+_AFTER_AUTHOR = re.compile(
+    rf"(?:(?:, |: | )(?:The |A |An |Modern )?(?:[{UPPER}][a-z]+(?:-[{UPPER}][a-z]+)? (?:(?:of|on|and|the|in) ){{0,2}}){{0,5}}(?:Laws?|Equity|Evidence|Practice|Pleadings?|Precedents|Statutes|Dictionary|Goods|Actions|Damages|Torts?|Contracts?|Agency|Trusts?|Estoppel|Procedure|Jurisprudence)\b(?: of [{UPPER}][a-z]+)?"
+    r"|(?=,? (?:\(?\d{1,2}(?:st|nd|rd|th)\b|\d{4} (?:ed|at)|(?:at )?(?:¶|§|paras?\b|paragraphs?|pp?\.|chapter|ch\.|vol)|(?:at )?\d{1,3}-\d{2,4})))"
 )
-# Whoever writes of a book by its author's name alone.
-_CITED_BOOK = LAW.compile(
-    rf"(?i:\b(?:in|see|also|cf\.?|per|citing|editors? of|edition of|authors? of|passage in|learned author of|to|by reference to|from|by)) (?:the )?({_KNOWN})(?! [{UPPER}][a-z])(?![\w'’-])"
+_BEFORE_AUTHOR = re.compile(
+    r"\b(?i:in|see|also|cf\.?|per|citing|editors? of|edition of|authors? of|passage in|learned author of|to|by reference to|from|by) (?:the )?\Z"
 )
+_NO_BOOK = re.compile(rf" [{UPPER}][a-z]")
 _WORD = re.compile(r"[\w'-]+")
 _TITLED = re.compile(
     rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Smt|Shri|Sri)\.? (?:[{UPPER}][\w.'-]{{0,40}} ){{0,3}}([{UPPER}][\w'-]{{2,40}})"
@@ -72,8 +73,12 @@ def find_books(text: str) -> Iterator[Range]:
         authors = _BEFORE_SUBJECT.search(text, max(0, subject.start() - _LONGEST_AUTHORS), subject.start())
         if authors:
             found.append((authors.start(), subject.end()))
-    for pattern, group in ((_BOOK, 0), (_CITED_BOOK, 1)):
-        found += [book.span(group) for book in pattern.finditer(text)]
+    for book in _BOOK.finditer(text):
+        title = _AFTER_AUTHOR.match(text, book.end())
+        cited = _BEFORE_AUTHOR.search(text, max(0, book.start() - _NEAR), book.start())
+        owned = book.group().endswith("'s")  # a book, or a person's sister
+        if title or (cited and not owned and not _NO_BOOK.match(text, book.end())):
+            found.append((book.start(), title.end() if title else book.end()))
     people = set(_TITLED.findall(text)) if found else set[str]()
     for start, end in found:
         if people.isdisjoint(_WORD.findall(text, start, end)):

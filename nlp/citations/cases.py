@@ -26,7 +26,7 @@ _CANADA = r"SCC|CSC|FCA|CAF|FC|CF|TCC|CCI|ONCA|ONSC|ONCJ|ONSCDC|ONLTB|ONWSIAT|BC
 _REPORTS = (
     r"AC|QB|KB|Ch|Fam|P|WLR|All ER(?: \((?:Comm|EC)\))?|EHRR|CMLR|ECR|Cr ?App ?R(?: ?\(S\))?|Lloyd's Rep|BCLC|BCC|FLR|FCR|IRLR|ICR|CLR|ALR|ALJR|NSWLR|VR|Qd R|SASR|WAR|FCR|A Crim R|FLC|"
     r"S\.C\.R\.|A\.C\.|Q\.B\.|K\.B\.|W\.L\.R\.|All E\.R\.|D\.L\.R\.|O\.R\.|C\.L\.R\.|A\.L\.R\.|S\.C\.C\.|E\.H\.R\.R\.|C\.M\.L\.R\.|E\.C\.R\.|W\.W\.R\.|C\.C\.C\.|F\.C\.|"
-    r"SCR|RCS|DLR|OR|WWR|CCC|CR|BCLR|Alta LR|NZLR|SLR|HKCFAR|IR|ILRM|SC|SLT|SCLR|PLC|EG|HLR|TC|STC|WTLR|Ll L Rep|TLR|LT|JP|RPC|FSR|EMLR|UKHRR|P & CR|B & S|E & B|App Cas|QBD|KBD|ChD|PD|ER|"
+    r"SCR|RCS|DLR|OR|WWR|CCC|CR|BCLR|Alta LR|NZLR|SLR|HKCFAR|IR|ILRM|SC|SLT|SCLR|PLC|EG|HLR|TC|STC|WTLR|Ll L Rep|TLR|LT|JP|RPC|FSR|EMLR|UKHRR|NWLR|SCNJ|SCNLR|FWLR|LPELR|KLR|eKLR|ZLR|BLR|GLR|LRC|CLJ|HKLRD|HKLR|HKC|NZAR|ELR|CCLR|PNLR|EGLR|EGCS|JPL|AACR|Imm AR|INLR|Env LR|Con LR|P & CR|B & S|E & B|App Cas|QBD|KBD|ChD|PD|ER|"
     r"SCC(?: \((?:Cri|Civ|L&S)\))?|SCJ|Scale|SCALE|JT|Bom LR|Cri ?LJ|DLT|MLJ|ILR|ITR|STR|ELT|Comp Cas|SCW|KLT|CTC|ACJ|UC|LIC|SLR|SCALE"
 )
 _SERIES = r"(?: \((?:\dd|\dth|\dnd|\drd|Ser)\)| ?\dd| ?\dth)?"
@@ -37,8 +37,8 @@ _CORE = (
     rf"|Decisions and Reports(?: \(DR\))? \d+|\bDR \d+|EU:[CTF]:\d{{4}}:\d+|ECLI:[A-Z]{{2}}:\w+:\d{{4}}:[\w.]*\w"
     rf"|[\[(]\d{{4}}[\])] (?:{_UK}|{_AUSTRALIA}|{_OTHERS}|[A-Z]{{2,7}})(?: (?:Civ|Crim|Admin|Ch|Comm|Fam|Pat|QB|KB|TCC|IPEC))? \d{{1,5}}(?: \([A-Z][A-Za-z&]*\))?"
     rf"|(?:19|20)\d{{2}} (?:{_CANADA})(?: \([A-Z]{{2,4}}\))? (?:No )?\d{{1,7}}(?: \([A-Z][A-Za-z ]{{1,12}}\))?"
-    rf"|[\[(]\d{{4}}(?:[-/]\d{{2,4}})?[\])],? (?:(?:Supp\.? ?)?\(?\d{{1,4}}\)? )?(?:{_REPORTS}){_SERIES},?(?: I{{1,3}}-| Div Ct)? ?\d{{1,5}}(?: \([A-Z][A-Za-z ]{{0,8}}\))?"
-    rf"|AIR \d{{4}} (?:SC|[A-Z][A-Za-z]+(?: [A-Z][a-z]+)?) \d{{1,5}}|\d{{4}} (?:Supp )?\(\d{{1,2}}\) (?:SCC|SCR|SCALE|JT) \d{{1,5}}|\d{{4}} SCC OnLine [A-Z][A-Za-z&]* \d{{1,5}}|\d{{4}} ?INSC ?\d{{1,5}}|\d{{4}}:[A-Z]{{2,6}}:\d{{1,6}}(?:-DB)?|MANU/[A-Z]{{2}}/\d{{4}}/\d{{4}}|JT \d{{4}} ?\(\d+\) SC \d+"
+    rf"|[\[(]\d{{4}}(?:[-/]\d{{2,4}})?[\])],? (?:(?:Supp\.? ?)?\(?\d{{1,4}}\)? )?(?:{_REPORTS}){_SERIES},?(?: I{{1,3}}-| Div Ct| \(Pt\.? ?\d{{1,4}}\))? ?\d{{1,5}}(?:-\d{{1,4}})?(?: \([A-Z][A-Za-z ]{{0,8}}\))?"
+    rf"|AIR \d{{4}} (?:SC|[A-Z][A-Za-z]+(?: [A-Z][a-z]+)?) \d{{1,5}}|\d{{4}} (?:Supp )?\(\d{{1,2}}\) (?:SCC|SCR|SCALE|JT) \d{{1,5}}|\d{{4}} \(\d{{1,2}}\) (?:SA|SACR|BCLR|BLLR) \d{{1,5}} ?\([A-Z]{{1,4}}\)|\d{{4}} SCC OnLine [A-Z][A-Za-z&]* \d{{1,5}}|\d{{4}} ?INSC ?\d{{1,5}}|\d{{4}}:[A-Z]{{2,6}}:\d{{1,6}}(?:-DB)?|MANU/[A-Z]{{2}}/\d{{4}}/\d{{4}}|JT \d{{4}} ?\(\d+\) SC \d+"
     r"|\d{1,4} (?:CLR|ALR|ALJR|NSWLR|DLR|OR|CCC|SCR|WWR|BCLR|HKCFAR|EHRR|ER)(?: ?\(\d\w{1,2}\))? \d{1,5}"
     r"|(?:Joined )?(?:Cases? )?[CTF] ?-\d{1,4}/\d{2}(?: ?(?:P|PPU|RX))*(?:(?:,| and| to|, and) [CTF]-\d{1,4}/\d{2}(?: P)?)*|cited above)"
 )

@@ -35,6 +35,12 @@ _CODE_DE = rf"(?:(?:[{UPPER}][{LOWER}]{{0,8}}){{1,4}}[{UPPER}][{LOWER}{UPPER}]{{
 # Text after a cited decision: a report, a passage, a collection.
 _SOURCE_DE = rf"(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris|www\.[a-z.-]+\.(?:de|eu)|zit(?:iert)? nach juris|n\.? ?v\.|zur Veröffentlichung)"
 _NUMBER_DE = rf"(?:Az\.?:? ?|Rs\. ?)?(?:I-)?{FILE_NUMBER_DE}(?: ?[<(\[][\w ./-]{{2,20}}[>)\]])?(?:(?:,|,? und) (?:I-)?{FILE_NUMBER_DE}){{0,4}}"
+# Who writes about the law, and in what.
+_AUTHORS_DE = (
+    rf"(?!(?:Herrn?|Frau|Kläger|Beklagte|Zeug)\w*\b)[{UPPER}][{LOWER}][\w-]+(?:/[{UPPER}][\w-]+){{0,4}}"
+)
+_CODES_DE = r"(?:BGB|ZPO|StGB|StPO|HGB|GG|VwGO|VwVfG|InsO|AktG|GmbHG|FamFG|UrhG|MarkenG|PatG|EStG|UStG|AO|SGB [IVX]{1,4}|KSchG|BetrVG|ArbGG|UWG|WEG|RVG|GKG|VVG|GVG|EuGVVO|DSGVO|DS-GVO|UmwG|BauGB|AufenthG|AsylG|BetrAVG|TVG|OWiG|StVG|StVO|ABGB|OR|ZGB)"
+_COMMENTARIES_DE = r"M(?:ü|ue)Ko(?:-?[A-Z]\w+)?|Beck(?:OK|OGK)(?:[ -]?[A-Z]\w+)?|Staudinger|Palandt|Grüneberg|Soergel|Erman|Zöller|Musielak|Thomas/Putzo|Jauernig|Schönke/Schröder|Meyer-Goßner|Kopp/Schenke|Maunz/Dürig|ErfK|Stein/Jonas|Medicus/Petersen|Larenz/Canaris"
 _BETWEEN_DE = r"[ ,;:()-]{1,4}"
 
 RULES = (
@@ -53,6 +59,10 @@ RULES = (
     make_rule(rf"(?:\b{_COURT_DE}|\bSenats(?:urteil|beschluss|entscheidung)e?s?|(?:[Uu]rteil|[Bb]eschluss|[Bb]eschluß|[Ee]ntscheidung)(?:e?s|en?)?)(?:[-, ]{{1,2}}(?:\(?(?:(?:Versäumnis|Teil|Grund|Zwischen|End)?[Uu]rteile?|Beschl(?:uss|uß|üsse|\.)|Urt\.|U\.|B\.|Entscheidung|Vorlagebeschluss|Senatsurteil)\)?))?(?: des [\w. -]{{3,60}}?)?(?: der \d\. Kammer des [\w ]{{3,20}})?,? ?(?:vom|v\.)? ?{_DATE_DE}"
          rf"[ ,;:(-]{{1,4}}(?:u\. ?a\. |ua )?(?:Az\.?:? ?|Rs\. ?)?(?:I-)?(?:{FILE_NUMBER_DE}(?:(?:,| und) {FILE_NUMBER_DE}){{0,4}}|C ?- ?\d{{1,4}}/\d{{2}})(?:[ ,;)-]{{1,4}}(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris))*{_KEYWORD_DE}?", "/", "."),
     make_rule(rf"\b(?:{_COURT_DE}[,:]? ?)?{_REPORT_DE}(?: ?[=;] ?{_REPORT_DE})*", *r"BGHZ BGHSt WRP BVerfG BVerwGE BAGE BSGE BFH BStBl BGBl RGZ RGSt NJW WRP NZA NVwZ NStZ NZI NZG NZM NZS WM ZIP MDR GRUR FamRZ VersR DB BB DStR EFG JZ JR JuS StV wistra WuM EuZW EuGRZ DVBl DÖV BauR BeckRS CR K&R MMR ZD ZUM AP EzA SozR ZInsO ZMR juris Slg Buchholz".split()),
+    # Switzerland, and literature: "Palandt/Grüneberg, BGB, § 280 Rn. 4", "Canaris, JZ 2001, 499"
+    make_rule(rf"(?:\b(?:Urteile?s?|BGer|Bundesgerichts?|Entscheide?s?),? )*(?<!\w)\d[A-Z]_\d{{1,4}}/\d{{4}}(?: vom {_DATE_DE})?(?: E\. ?\d[\d.]*)?", "_"),
+    make_rule(rf"(?<![\w/-]){_AUTHORS_DE}, (?:in:? )?(?:(?:[{UPPER}]?[\w-]*(?:kommentar|recht|handbuch|AT|BT)(?: (?:AT|BT|[IVX]+))?|[{UPPER}][\w-]+es (?:[{UPPER}][\w-]+ )?Recht|{_CODES_DE}),? )(?:\d{{1,3}}\. ?Aufl(?:\.|age),? )?(?:[12]\d{{3}},? )?(?:(?:[Vv]or(?:bem\.)? ?|Einl\.? ?)?(?:§§? ?\d+[a-z]?|Art\. ?\d+)|S\. ?\d+|Einl\.|R[dnz][nr]*\.? ?\d+)(?:,? (?:Rn|Rdn|RdNr|Rdnr|Rz|Anm)\.? ?\d+\w?(?: ff?\.)?)?", "Rn", "Rdn", "Rz", "Anm", "Einl", "S. "),
+    make_rule(rf"(?<![\w/-]){_AUTHORS_DE}, (?:in:? )?{_REPORT_DE}|(?<![\w/-])(?:{_COMMENTARIES_DE})(?:/[{UPPER}][\w-]+)*(?=[,;:.)]| Rn| §| Art| in )", *r"NJW JZ JR JuS MDR GRUR Mü Beck Staudinger Palandt Grüneberg Erman Zöller Medicus".split()),
     make_rule(rf"§§? ?\d+[a-z]?{_SUB_DE}(?: ?{_CODE_DE})?", "§"),
     make_rule(rf"\bArt(?:\.|ikeln?|ikels)? ?\d+[a-z]?{_SUB_DE} (?:{_CODE_DE}|(?:der )?EMRK|GG|DSGVO|DS-GVO|AEUV|EUV)", "Art"),
     make_rule(rf"(?<![\w-])[{UPPER}][\w-]{{0,60}}(?:gesetz(?:es|buch(?:e?s)?)?|verordnung|ordnung|gesetze)(?: vom {_DATE_DE})?(?: \((?:[A-Z]\w+|BGBl[^()\n]{{3,30}})\))?(?=[ ,.;)])", "gesetz", "ordnung"),

@@ -17,6 +17,8 @@ _LIST = rf"{_NUMBER}(?:(?:,? (?:and|or|to|read with|in conjunction with) |, | ?[
 _PROVISION = r"(?:[Ss]ections?|[Ss]ubsections?|[Ss]ecs?\.|[Aa]rticles?|[Aa]rts?\.|[Rr]ules?|[Rr]egs?\.|[Rr]egulations?|[Ss]chedules?|[Cc]anons?)"
 _ON = rf"(?:(?<!Order) (?:on|of|for|concerning|relating to|Relating to)(?: the)?(?: [{UPPER}][\w'-]+(?: (?:of|on|for|to) the| of| on| for)?){{1,4}})?"
 _OF = rf"(?:(?: \([\w ]{{1,12}}\))?,? (?:of|to|in|under) (?:(?:the|that|its|this|both) )?(?:{_TITLE_WORD} ){{0,11}}{_KIND}\b{_ON}{_YEAR}| (?:TFEU|TEU|EC|GDPR|ECHR|CISG)\b)?"
+# Acts that are known by their initials.
+_INITIALS = "AEDPA|CCA|DPA|EqA|ERISA|FDCPA|FLSA|FMLA|FOIA|FSMA|HRA|IRPA|ITEPA|PACE|PAJA|PIPEDA|PLRA|PMLA|POCA|POCSO|RICO|TCGA|TCPA|TMA|TUPE"
 _STATES = r"Ala|Ariz|Ark|Cal|Colo|Conn|Del|Fla|Ga|Haw|Idaho|Ill|Ind|Iowa|Kan|Ky|La|Mass|Md|Me|Mich|Minn|Miss|Mo|Mont|Neb|Nev|N\.C|N\.D|N\.H|N\.J|N\.M|N\.Y|Ohio|Okla|Or|Pa|R\.I|S\.C|S\.D|Tenn|Tex|Utah|Va|Vt|Wash|Wis|W\. Va|Wyo"
 
 RULES = (
@@ -43,6 +45,9 @@ RULES = (
     make_rule(rf"\b(?:{_STATES})\.?(?: ?[{UPPER}&][\w.&']*){{1,5}}(?: \w+)? ?§§? ?[\d.:-]*\d\w?(?:\(\w+\))*", "§"),
     make_rule(r"(?<![\w.])(?:N\. ?Y\. ?)?C\.? ?P\.? ?L\.? ?R\.? ?(?:§§? ?|[Rr]ules? |Art(?:icle|\.) )?\d{1,4}(?:-[a-z])?(?:\(\w{1,3}\))*(?:(?:, | and |, and |; )\d{3,4}(?:-[a-z])?(?:\(\w{1,3}\))*)*", "CPLR", "C.P.L.R", "C. P. L. R"),
     make_rule(rf"(?<![\w.])(?:{_STATES})\.? (?:Rev\. |Gen\. |Comp\. |Ann\. |Admin\. |Consol\. |Crim\. |Civ\. |Penal |Fam\. |Evid\. |Prob\. |Gov't |Jud\. )*(?:Stat|Code|Laws|R\. (?:Civ|Crim|App|Evid|Prof|Super)|C\. ?R|Proc|Const|Ct\. R)\.?(?: (?:Ann|P|Proc|Conduct|Ct)\.?)*(?: (?:art|ch|tit|pt)\.)? ?(?:§§? ?)?\d[\w.:-]*(?<=\w)(?:\(\w{{1,4}}\))*", "Stat", "Code", "Laws", "R. C", "R. A", "R. E", "R. P", "R. S", "C.R", "C. R", "Proc", "Const"),
+    # Acts by their initials: "s 9A TMA 1970", "section 56 of FSMA", "CCA 1974 s.140A"
+    make_rule(rf"(?:\b(?:ss?\.?|[Ss]ections?|[Ss]ecs?\.|[Ss]ched?(?:ule|\.)?|paras?\.?|rr?\.?|regs?\.?) ?\d{{1,4}}[A-Z]{{0,3}}(?:\(\w{{1,4}}\))*(?:(?:, |-| and | or | to )\d{{1,4}}[A-Z]{{0,2}}(?:\(\w{{1,4}}\))*)*,? (?:of |to |in )?(?:the )?)?(?<!\w)(?:{_INITIALS})(?: (?:1[89]|20)\d\d)?(?:,? (?:ss?\.?|[Ss]ections?|sch|r|reg)\.? ?\d[\w.]*(?:\(\w{{1,4}}\))*)?(?!\w)", *_INITIALS.split("|")),
+    make_rule(r"(?<!\w)(?:PRIN|SYSC|COBS|SUP|DEPP|APER|COCON|ICOBS|MCOB|CONC|DISP|CASS) \d{1,2}[A-Z]?\.\d{1,2}(?:\.\d{1,3})?[A-Z]{0,2}(?!\w)", "PRIN ", "SYSC ", "COBS ", "SUP ", "DEPP ", "APER ", "COCON ", "MCOB ", "CONC ", "DISP ", "CASS "),
     # Abbreviations of the British Isles, Canada and India
     make_rule(r"\bSI \d{4}/\d{1,5}|(?<!\w)(?:CPR|FPR|CrimPR|CPD|ET Rules|COPR|IR|RSC|BSA)(?: \d{4})?(?:,? (?:rr?\.?|[Rr]ules?|Part|PD|O\.?))? ?\d{1,3}[A-Z]{0,2}(?:\.\d{1,3}[A-Z]?)*(?:\(\w{1,4}\))*(?:,? para(?:s|graph)?\.? ?\d[\d.]*(?:\(\w{1,4}\))*)?|\bPD ?\d{1,2}[A-Z]?\b(?:,? para(?:s|graph)?\.? ?\d[\d.]*(?:\(\w{1,4}\))*)?", "SI ", "CPR", "PD", "FPR", "CrimPR", "ET Rules", "COPR", "IR ", "RSC", "BSA"),
     make_rule(r"\b(?:RSC|SC|RSO|SO|RSBC|SBC|RSA|SA|SS|RSS|SM|CCSM|RSNS|SNB|RSQ|CQLR|LRC|LC|SOR/|DORS/)(?:,? ?\d{4})?,? ?c\.? ?[A-Z\d][\w.-]*(?:,? (?:ss?|art)\.? ?\d[\w.]*(?:\(\w+\))*)?|\b(?:SOR|DORS)/\d{2,4}-\d{1,4}", " c ", " c. ", "SOR/", "DORS/"),

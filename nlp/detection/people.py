@@ -16,7 +16,15 @@ from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import LOWER, UPPER, has_han
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span, find_line
-from lexveil.nlp.vocabulary import COURTESY_TITLES, JURISDICTIONS, LEGAL_WORDS, OFFICE_TITLES
+from lexveil.nlp.vocabulary import (
+    COURTESY_TITLES,
+    FORM_LABELS,
+    JURISDICTIONS,
+    LEGAL_WORDS,
+    OFFICE_TITLES,
+    PLACES,
+    TIME_WORDS,
+)
 
 _NO_NAMES = LEGAL_WORDS | JURISDICTIONS
 _MISTAKABLE = frozenset({"ORGANIZATION", "LOCATION", "ADDRESS", "DEMOGRAPHIC", "MISC", "QUANTITY"})
@@ -28,6 +36,13 @@ _PARTICLES = (
 _LINE = 4  # words: a shorter line may be a caption with a name
 _CAPITAL = re.compile(r"[a-z] [A-Z]")
 _WORD = re.compile(r"[^\W\d_]+")
+_FAMILY = re.compile(rf"(?:\A|[\n\t|] ?)((?:(?:de|van|von|di|da|le|el) )?[{UPPER}][\w'-]+), \Z")
+_LONGEST_FAMILY = 40
+_GREETINGS = frozenset("best cheers dear hello hi kind love regards sincerely thanks warmly yours".split())  # noqa: SIM905
+_NO_FAMILY = (LEGAL_WORDS, JURISDICTIONS, PLACES, FORM_LABELS, TIME_WORDS, _GREETINGS)
+_THING = re.compile(
+    r"\b(?:Exhibits?|Schedule|Annex|Appendix|Part|Class|Grade|Block|Tab|Level|Form|Category|Plot|Lot|Unit) \Z"
+)
 _NAME_WORDS = 5
 _TITLED = re.compile(rf"(?i:\b(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.? )\Z")
 _LONGEST_TITLE = 24
@@ -103,6 +118,10 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
             )
             rest = _REST.match(text, span.end)
             start, end = title.end() if title else span.start, rest.end() if rest else span.end
+            family = (
+                _find_family_name(text, span, before) if span.recognizer == LEARNED and not title else None
+            )
+            start = start if family is None else family
             span = replace(span, start=start, end=end)
         result.append(span)
     return result
@@ -196,6 +215,8 @@ def _trim_edges(text: str, span: Span) -> Span:
 def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
     if span.recognizer != LEARNED:
         return False
+    if _is_label(text, span):
+        return True
     if span.type == "QUANTITY":
         line = find_line(text, span.start, span.end)
         return line.isupper() and len(line.split()) >= _LINE and not shows_type(text, span)
@@ -204,6 +225,26 @@ def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
     follows_space = text[max(0, span.start - 1) : span.start] in ("", " ")
     lower = follows_space and surface.islower() and not any(c.isdigit() for c in surface)
     return span.type in _NAMES and lower and has_capitals
+
+
+def _find_family_name(text: str, span: Span, before: Span | None) -> int | None:
+    """Return the start of a surname before the first name in the cell of a table: "Roe, Ada"."""
+    if text[span.end : span.end + 1] not in ("\t", "\n", "|", ""):
+        return None
+    family = _FAMILY.search(text, max(0, span.start - _LONGEST_FAMILY), span.start)
+    if family is None or (before and before.end > family.start(1)):
+        return None
+    words = family.group(1).casefold().split()
+    return None if any(word in known for word in words for known in _NO_FAMILY) else family.start(1)
+
+
+def _is_label(text: str, span: Span) -> bool:
+    """Return True for the label of a field ("Narrative: ..."), and for a thing's number ("Exhibit C")."""
+    if span.end - span.start == 1:
+        return _THING.search(text, max(0, span.start - 12), span.start) is not None
+    if text[span.end : span.end + 1] != ":" and text[span.end - 1] != ":":
+        return False
+    return text[span.start : span.end].rstrip(":").casefold() in FORM_LABELS
 
 
 def _begins_with_given_name(text: str, span: Span) -> bool:

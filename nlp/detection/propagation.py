@@ -14,7 +14,7 @@ import ahocorasick
 
 from lexveil.nlp.entities.inflection import INFLECTED, share_nominative
 from lexveil.nlp.letters import UPPER, has_han
-from lexveil.nlp.recognizers.scores import GUESSED, LEARNED, PROPAGATION
+from lexveil.nlp.recognizers.scores import GUESSED, LEARNED, PROPAGATION, SHAPED
 from lexveil.nlp.text import Span
 from lexveil.nlp.vocabulary import (
     COMPOUND_SURNAMES_ZH,
@@ -61,6 +61,7 @@ _ALIAS = re.compile(
     rf"(?:\"(?:the )?([{UPPER}][\w&.' -]{{1,30}}?)\"|({_SHORT}))[)\]]"
 )
 # 'Rebecca "Bex" Roe'
+_MAIDEN = 8
 _NICKNAME = re.compile(r"[\"(]([^\W\d_]{3,})[\")]")
 # `"Term" means`, `(the "Term")`: a term defined by a contract is a role or a thing.
 _DEFINED = re.compile(
@@ -69,6 +70,13 @@ _DEFINED = re.compile(
 )
 # A capitalized word within a sentence, where only names are capitalized.
 _WITHIN_SENTENCE = re.compile(r"[a-z,] $")
+# Names take no article: "the Page limit" is not about Ms Page.
+_ARTICLE = re.compile(r"\b(?:[Tt]he|[Aa]n?|[Ee]ach|[Tt]his|[Tt]hat|[Ee]very|[Nn]o|[Aa]ny|[Ss]uch) \Z")
+# A quotation without capitals, a message of a chat without capitals.
+_LOWER_PLACE = re.compile(
+    r"\"([a-zäöü][^\"A-ZÄÖÜ\n]{2,200})\"|"
+    r"(?m:^\[?\d[\d./:, ]{3,24}(?:[AaPp][Mm])?\]?(?: -)? [^:\n]{1,30}: ([^\nA-ZÄÖÜ]{3,})$)"
+)
 _INITIALS = re.compile(r"(?:\b[A-Z]\.[ -]?){1,3}$")
 _FORM_WORDS = LEGAL_FORMS | LEGAL_FORM_LETTERS
 
@@ -110,23 +118,50 @@ def propagate(
         else:
             names.setdefault(tuple(m.group() for m in _WORD.finditer(name)), kind)
     inflected = _find_inflected(text, names, language) if language in INFLECTED else ()
-    aliases = _find_initials(text, spans)
-    return [*_find_mentions(text, names, language), *_find_han_mentions(text, han), *inflected, *aliases]
+    return [
+        *_find_mentions(text, names, language),
+        *_find_han_mentions(text, han),
+        *inflected,
+        *_find_initials(text, spans),
+        *_find_lower(text, names),
+    ]
 
 
 def _find_initials(text: str, spans: Iterable[Span]) -> Iterator[Span]:
     """Yield the initials by which the text calls people after it has introduced them: "Ada Roe (AR)"."""
     aliases: set[str] = set()
+    start, end = 0, -1
     for span in spans:
-        if span.type == "PERSON" and (alias := _ALIAS.match(text, span.end)):
-            given = (alias.group(1) or alias.group(2)).strip()
-            if _are_initials(given, text[span.start : span.end]):
+        if span.type == "PERSON":
+            # "Ada Roe geb. Poe (AR)"
+            start, end = start if 0 <= span.start - end <= _MAIDEN else span.start, span.end
+            bracket = text[span.end : span.end + 2].strip(" ,")[:1]
+            alias = _ALIAS.match(text, span.end) if bracket in ("(", "[") else None
+            given = (alias.group(1) or alias.group(2)).strip() if alias else ""
+            if _are_initials(given, text[start:end]):
                 aliases.add(given)
     for alias in sorted(aliases):
         letters = [re.escape(letter) for letter in alias if letter.isalpha()]
         shown = r"\. ?".join(letters) + r"\." if "." in alias else "".join(letters)
         for match in re.finditer(rf"(?<![\w.]){shown}(?!\w)", text):
-            yield Span(match.start(), match.end(), "PERSON", _SCORE, PROPAGATION)
+            yield Span(match.start(), match.end(), "PERSON", SHAPED, PROPAGATION)
+
+
+def _find_lower(text: str, names: Iterable[tuple[str, ...]]) -> Iterator[Span]:
+    """Yield first names and surnames in quotations and messages that are written without capitals."""
+    places = [place.span(place.lastindex or 0) for place in _LOWER_PLACE.finditer(text)]
+    if not places:
+        return
+    known = {
+        word.casefold()
+        for name in names
+        for word in (name[0], name[-1])
+        if len(word) >= 3 and word.casefold() not in LEGAL_WORDS and not word.isdigit()
+    }
+    for start, end in places:
+        for word in _WORD.finditer(text, start, end):
+            if word.group() in known:
+                yield Span(word.start(), word.end(), "PERSON", _SCORE, PROPAGATION)
 
 
 def _are_initials(alias: str, name: str) -> bool:
@@ -193,7 +228,10 @@ def _lower_words(text: str) -> frozenset[str]:
 def _find_mentions(text: str, names: dict[tuple[str, ...], str], language: str) -> Iterator[Span]:
     if not names:
         return
-    by_first_word = _index_forms(names, _lower_words(text))
+    lower = _lower_words(text)
+    if language == "de":
+        names = names | {(form,): "PERSON" for form in _list_genitives(names, lower)}
+    by_first_word = _index_forms(names, lower)
     for first, word in _find_words(text, by_first_word):
         for form in by_first_word[word.casefold()]:
             end = _match_form(text, first, form.words)
@@ -201,6 +239,14 @@ def _find_mentions(text: str, names: dict[tuple[str, ...], str], language: str) 
                 start = _include_initials(text, first, language) if form.type == "PERSON" else first
                 yield Span(start, end, form.type, _SCORE, PROPAGATION)
                 break
+
+
+def _list_genitives(names: dict[tuple[str, ...], str], lower: Set[str]) -> Iterator[str]:
+    """Yield the genitives of German first names and surnames: "Ingeborgs Anspruch"."""
+    for name, kind in names.items():
+        for word in (name[0], name[-1]) if kind == "PERSON" and len(name) > 1 else ():
+            if _is_unambiguous(word, lower) and len(word) > 3 and word[-1] not in "sxzß":
+                yield f"{word}s"
 
 
 def _find_words(text: str, folded: Container[str]) -> Iterator[tuple[int, str]]:
@@ -316,7 +362,8 @@ def _match_form(text: str, first: int, form: tuple[str, ...]) -> int | None:
 
 
 def _is_within_sentence(text: str, start: int) -> bool:
-    return _WITHIN_SENTENCE.search(text, max(0, start - 3), start) is not None
+    within = _WITHIN_SENTENCE.search(text, max(0, start - 3), start) is not None
+    return within and _ARTICLE.search(text, max(0, start - 8), start) is None
 
 
 def _include_initials(text: str, start: int, language: str) -> int:

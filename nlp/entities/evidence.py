@@ -83,7 +83,14 @@ def _is_institution(surface: str, words: Sequence[str]) -> bool:
         or _ACRONYM.fullmatch(surface) is not None
         or _has(words, _ORGANIZATIONS)
         or " ".join(words) in JURISDICTIONS
-        or any(word.startswith(stem) or word.endswith(stem) for word in words for stem in INSTITUTION_STEMS)
+        or any(_has_stem(word) for word in words)
+    )
+
+
+def _has_stem(word: str) -> bool:
+    """Return True for a compound with an institution; Bankole is a surname."""
+    return any(
+        word.endswith(stem) or (word.startswith(stem) and stem != "bank") for stem in INSTITUTION_STEMS
     )
 
 

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from lexveil.nlp.entities.evidence import fold_letters, shows_type
 from lexveil.nlp.recognizers.scores import LEARNED, PROPAGATION
 from lexveil.nlp.text import Span
+from lexveil.nlp.vocabulary import LEGAL_WORDS
+
+_NAMES = frozenset({"ORGANIZATION", "LOCATION"})
 
 
 def find_unsupported(text: str, spans: Sequence[Span]) -> frozenset[Span]:
@@ -23,12 +26,20 @@ def find_unsupported(text: str, spans: Sequence[Span]) -> frozenset[Span]:
         text: the document.
         spans: its sorted spans.
     """
+    people = {
+        word
+        for span in spans
+        if span.type == "PERSON"
+        for word in fold_letters(text[span.start : span.end])
+        if len(word) > 2 and word not in LEGAL_WORDS
+    }
     # By type and word: the sets of words that hold it.
     supported: dict[tuple[str, str], set[frozenset[str]]] = {}
     unsure: list[tuple[Span, frozenset[str]]] = []
     for span in spans:
         words = frozenset(fold_letters(text[span.start : span.end]))
-        if span.recognizer in (LEARNED, PROPAGATION) and not shows_type(text, span):
+        named = span.type in _NAMES and len(words) == 1 and not people.isdisjoint(words)
+        if span.recognizer in (LEARNED, PROPAGATION) and (named or not shows_type(text, span)):
             unsure.append((span, words))
         else:
             for word in words:

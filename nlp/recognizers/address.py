@@ -33,6 +33,13 @@ _STREET = ENGLISH.compile(
     rf"(?:[{UPPER}][\w'.-]*|\d{{1,3}}(?:st|nd|rd|th))(?: [{UPPER}][\w'-]*){{0,3}}? {_STREET_TYPE}\b\.?(?!-)(?: (?:[NSEW]|[NS][EW])\b\.?)?"
     rf"{_TAIL}"
 )
+# "of 9 Quarry Bank, Lymm": a house without a word for its street; "Door No. 14/2, Big Street".
+_HOUSE = ENGLISH.compile(
+    rf"(?:, of|[Aa]ddress:|ADDRESS:|residing at|resides at|lives at|lived at) (\d{{1,4}}[A-Za-z]? (?!(?:January|February|March|April|May|June|July|August|September|October|November|December)\b){_PLACE}, {_PLACE})(?![\w:])"
+)
+_DOOR = ENGLISH.compile(
+    rf"\b((?:Door|House|Flat|Plot|Qr|Quarter|H\.|D\.) ?[Nn]o\.? ?\d[\w/-]*(?:,? {_PLACE}){{1,5}})"
+)
 _BOX = ENGLISH.compile(rf"\bP\.? ?O\.? ?Box \d{{1,7}}{_TAIL}|\bPostfach \d[\d ]{{1,8}}")
 _LINE = ENGLISH.compile(
     rf"(?<![\w.$§-])(?:{_UNIT}, )?\d{{1,6}}[A-Za-z]? [{UPPER}][\w'.-]*(?: [{UPPER}][\w'.-]*){{0,4}}(?:,? {_UNIT})?,\s{{1,3}}{_PLACE}(?:, {_PLACE})?,? "
@@ -64,6 +71,7 @@ class EnglishAddressRecognizer(RuleRecognizer):
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the addresses in `text`."""
         yield from find_matches(text, "ADDRESS", LABELED, _STREET, _BOX, _LINE, _CITY_ZIP)
+        yield from find_matches(text, "ADDRESS", LABELED, _HOUSE, _DOOR, group=1)
         yield from find_matches(text, "ADDRESS", SHAPED, _UK_POSTCODE, _GERMAN)
         for pattern in (_RESIDES, _NAMED_PLACE):
             for match in pattern.finditer(text):

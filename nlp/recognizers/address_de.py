@@ -20,6 +20,10 @@ _STREET_NAME = (
 _STREET = GERMAN.compile(
     rf"(?<![\w-]){_STREET_NAME} {_NUMBER}(?![\w%,.]*\d)(?:,? (?:\d\.|[IVX]+\.) (?:OG|Stock|Etage))?(?:(?:,|\n| in)? ?{_POSTCODE})?"
 )
+# Any street, by its number and the postcode after it.
+_LINE = GERMAN.compile(
+    rf"(?<![\w-])[{UPPER}][\w.-]+(?: [\w.-]+){{0,2}}? {_NUMBER},?[ \n](?:[DACH]{{1,2}}-)?\d{{5}} (?:Bad |Sankt |St\. )?{_TOWN}"
+)
 _NAMED_STREET = GERMAN.compile(
     rf"(?<![\w-])(?:[{UPPER}][\w.…]*-? ?(?:-)?[Ss]tr(?:aße|asse)(?: \.\.\.| …)?|(?:Bundes|Land|Kreis)straße [A-Z]?\d+|[{UPPER}][{LOWER}]+(?:allee|gasse|chaussee|promenade))(?![\w-])"
 )
@@ -49,7 +53,7 @@ class GermanAddressRecognizer(RuleRecognizer):
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the addresses and towns in `text`."""
-        yield from find_matches(text, "ADDRESS", LABELED, _STREET, _BOX)
+        yield from find_matches(text, "ADDRESS", LABELED, _STREET, _LINE, _BOX)
         for match in _NAMED_STREET.finditer(text):
             if not _NO_STREET.match(match.group()):
                 yield Finding(match.start(), match.end(), "ADDRESS", SHAPED)

@@ -17,6 +17,7 @@ from lexveil.nlp.recognizers.address_de import GermanAddressRecognizer
 from lexveil.nlp.recognizers.address_zh import ChineseAddressRecognizer
 from lexveil.nlp.recognizers.age_birth import EnglishAgeBirthRecognizer
 from lexveil.nlp.recognizers.base import RuleRecognizer
+from lexveil.nlp.recognizers.birth_continental import ContinentalBirthRecognizer
 from lexveil.nlp.recognizers.birth_zh import ChineseAgeBirthRecognizer
 from lexveil.nlp.recognizers.case_number import LexveilCaseNumberRecognizer
 from lexveil.nlp.recognizers.date import LexveilDateRecognizer
@@ -86,6 +87,7 @@ _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
     ),
     CONTINENTAL: (
         ContinentalAddressRecognizer,
+        ContinentalBirthRecognizer,
         ContinentalOrganizationRecognizer,
         ContinentalPersonRecognizer,
     ),

@@ -39,6 +39,15 @@ _LAST = re.compile(
 _LAST_IN_CAPITALS = re.compile(
     rf"(?:-[{UPPER}]+)?(?: [{UPPER}]\.?)?(?: {PARTICLE.upper()})? ([{UPPER}]{{3,}})(?:['-][{UPPER}]+)*(?![\w'-]){_NEXT_THING}"
 )
+# "ROE Ada" anywhere, "Roe Ada" as a line of a list.
+_BEFORE_GIVEN = re.compile(
+    rf"(?<![\w.'-])((?:(?:DE|DI|DA|DEL|VAN|VON|LE|LA|EL|AL|MC|MAC|SAINT)[ -])*[{UPPER}]{{2,}}(?:[-'][{UPPER}]{{2,}})*(?: [{UPPER}]{{3,}})?) \Z"
+)
+_LISTED_BEFORE_GIVEN = re.compile(
+    rf"(?:\A|\n)[ \t]*(?:\d{{1,3}}[.)]|[-*•])[ \t]*((?:(?:Le|La|De|Di|Van|Von|El|Al|Mac|Mc) )*[{UPPER}][{LOWER}]+(?:-[{UPPER}][{LOWER}]+)?) \Z"
+)
+_REST_OF_GIVEN = re.compile(rf"(?:[ -][{UPPER}][{LOWER}]+)?(?![\w'-])")
+_END_OF_ITEM = re.compile(r"[ \t]*(?:\n|\Z|[,;(])")
 _FAMILY = rf"(?:{PARTICLE.upper()} )?[{UPPER}]{{2,}}(?:[-' ][{UPPER}]{{2,}})?|(?:{PARTICLE} )?(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-' ][{UPPER}][{LOWER}]+)?"
 # "ROE, Ada" anywhere, "Roe, Ada" in a list or an index.
 _COMMA = re.compile(
@@ -68,6 +77,7 @@ class GivenNameRecognizer(RuleRecognizer):
             word = first.group().casefold()
             if is_given_name(word) and not is_common(word):
                 yield from _find_last(text, first)
+                yield from _find_family(text, first)
         yield from _find_inverted(text)
         yield from _find_initialed(text)
 
@@ -77,9 +87,26 @@ def _find_last(text: str, first: re.Match[str]) -> Iterator[Finding]:
     last = following.match(text, first.end())
     if last is None or is_common(last.group(1).casefold()):
         return
+    if "\n" in last.group() and text[last.end() : last.end() + 1] == ":":  # a label
+        return
     # A list has one name on each line.
     if "\n" not in last.group() or text[first.start() - 1 : first.start()] == " ":
         yield Finding(first.start(), last.end(), "PERSON", GUESSED)
+
+
+def _find_family(text: str, given: re.Match[str]) -> Iterator[Finding]:
+    """Yield a surname in capitals, or one that begins the item of a list, before a first name."""
+    if text[given.start() - 1 : given.start()] != " " or given.group().isupper():
+        return
+    rest = _REST_OF_GIVEN.match(text, given.end())
+    if rest is None:
+        return
+    first = max(0, given.start() - _LONGEST)
+    family = _BEFORE_GIVEN.search(text, first, given.start())
+    if family is None and _END_OF_ITEM.match(text, rest.end()):
+        family = _LISTED_BEFORE_GIVEN.search(text, first, given.start())
+    if family and not any(map(is_common, family.group(1).casefold().split())):
+        yield Finding(family.start(1), rest.end(), "PERSON", SHAPED)
 
 
 def _find_inverted(text: str) -> Iterator[Finding]:

@@ -38,13 +38,13 @@ _VAT = SHARED.compile(
 # A telephone or an account number of the same length is the better guess.
 _BARE = SHAPED - 0.03
 # What may separate the label and the number: a colon, "no.", "is", brackets; never a sentence.
-_GAP = r"[\s-]*(?:\(?(?:no|nos|number|num|nr|card|id|#)\b\.?\)?)?\s*(?:is|was|of|:|#|=)?\s*"
+_GAP = r"[\s.-]*(?:\(?(?:no|nos|number|num|nr|card|id|#)\b\.?\)?)?\s*(?:is|was|of|:|#|=)?\s*"
 _LABELED = SHARED.compile(
     r"(?i)\b(?:passport|driver'?s?'? licen[cs]e|driving licen[cs]e|D/?L|Führerschein|licen[cs]e(?= no)"
     r"|social security|SSN|SIN|TIN|EIN|ITIN|tax(?:payer)? (?:identification|id|reference)|tax id|national (?:insurance|id(?:entity|entification)?)"
     r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|alien registration|A-number|badge"
     r"|bar (?:no|number|roll)|SBN|state bar|inmate|prisoner|booking|employee (?:id|no|number)|employer identification"
-    r"|alien (?:no|number)|A-?file|A#|DNI|NIE|CUI[TL]|RUT|CURP|OIB|JMBG|KRS|REGON|KvK|SIREN|SIRET|C\.? ?F\.|P\.? ?IVA|cédula(?: de ciudadanía)?|patient (?:id|no|number)|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
+    r"|alien (?:no|number)|A-?file|A#|DNI|NIE|CUI[TL]|RUT|CURP|RFC|OIB|JMBG|KRS|REGON|KvK|SIREN|SIRET|C\.? ?F(?=\.)|P\.? ?IVA|R\.? ?N(?=\.)|UTR|IRN|individual reference number|cédula(?: de ciudadanía)?|(?:patient|hosp(?:ital)?|unit|chart) (?:id|no|number)|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
     r"|registration|registered (?:no|number)|VAT(?: registration)?|PESEL|NIP|BSN|CPF|CNPJ|codice fiscale|Steuer-?ID"
     r"|Steueridentifikationsnummer|Steuernummer|USt-?Id(?:Nr)?|Personalausweis|Reisepass|Personalausweisnummer"
     r"|Sozialversicherungsnummer|HRB|HRA)\b"
@@ -108,7 +108,15 @@ class LexveilIdentityRecognizer(RuleRecognizer):
             text,
             "ID_NUMBER",
             SHAPED,
-            *(_ALIEN, _SSN_MASKED, _CHINESE_ID, _CHINESE_ID_MASKED, _CREDIT_CODE, _VAT, _BRAZILIAN),
+            *(
+                _ALIEN,
+                _SSN_MASKED,
+                _CHINESE_ID,
+                _CHINESE_ID_MASKED,
+                _CREDIT_CODE,
+                _VAT,
+                _BRAZILIAN,
+            ),
         )
         yield from find_matches(text, "ID_NUMBER", _BARE, _LONG)
         yield from find_matches(text, "ID_NUMBER", LABELED, _PLOTS, group=1)

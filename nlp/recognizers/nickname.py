@@ -16,7 +16,7 @@ _QUOTED = rf"[\"']({_WORD}(?: (?:{_WORD}|the|le|la|el|o|da|de|der|die)){{0,3}})[
 # They introduce the name of a person, and of nothing else.
 _CALLED = SHARED.compile(
     r"(?i:\b(?:(?:[Ss]pitz|[Rr]uf|[Dd]eck)namen?s?|nick-?names?|nicknamed|street name|alias|goes by|went by|going by|surnommée?s?|surnom|soprannominat[oa]|soprannome|apodad[oa]s?|apodo|mote|alcunha(?:d[oa])?|apelido|vulgo|"
-    r"bijgenaamd|bijnaam|pseudonim(?:em)?|nadim(?:ak|kom|ka)|zvan[aio]g?|přezdívan\w+|přezdívk\w+))"
+    r"bijgenaamd|bijnaam|dénommée?|prénommée?|susnommée?|un tal|una tal|el llamado|la llamada|un tale|certo|tal de|pseudonim(?:em)?|nadim(?:ak|kom|ka)|zvan[aio]g?|přezdívan\w+|přezdívk\w+))"
     rf"(?: (?:is|was|of|ist|war|el|le|la|de|de la|di|the name))?[ ,:]{{1,2}}(?:{_QUOTED}|((?:[Ll]e |[Ll]a |[Ee]l )?{_WORD}(?= (?:[{LOWER}]|\()|[,.;:)\n]|$)))"
 )
 # They introduce things as well: a person stands before them, and quotation marks around the name.

@@ -36,6 +36,8 @@ _OF = ENGLISH.compile(
     rf"([{UPPER}][\w'-]+(?: (?:and |of |for )?[{UPPER}][\w'-]+){{0,3}})"
 )
 
+_TITLED = re.compile(r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Sir|Dame|Lady|Lord)\.? ")
+
 
 class EnglishOrganizationRecognizer(RuleRecognizer):
     """Organizations by their legal form, or by the word for what they are."""
@@ -52,7 +54,8 @@ class EnglishOrganizationRecognizer(RuleRecognizer):
         for pattern, score in ((_SUFFIXED, LABELED), (_INSTITUTION, SHAPED)):
             for match in pattern.finditer(text):
                 start = _skip_drafting(text, match.start(), match.end())
-                if start is not None and not _ends_address(text, match.end()):
+                titled = pattern is _INSTITUTION and _TITLED.match(text, match.start())  # Ms Joy Church
+                if start is not None and not titled and not _ends_address(text, match.end()):
                     yield from _split_from_person(text, start, match.end(), score)
         for match in _OF.finditer(text):
             kind, name = match.group(1), match.group(2)

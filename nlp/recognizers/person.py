@@ -31,6 +31,8 @@ NAME = (
 )
 _NAME_OR_INITIALS = rf"(?:{NAME}|(?:[{UPPER}]\. ?){{1,4}}(?![\w])|[{UPPER}]\.?(?=[ ,;:)'\n]|$))"
 TITLE = rf"(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})"
+# Honors before a name in captions of Africa and India.
+_HONORS = r"(?i:alhaji|alhaja|alh|hajia|chief|barr|barrister|engr|otunba|prince|princess|oba|mallam|pastor|mrs?|ms|dr|prof|smt|shri|sri|adv|miss)"
 _TITLED = ENGLISH.compile(
     rf"(?<![\w'-])(?:the )?{TITLE}\.?[ \n]((?:{TITLE}\.? )*)({_NAME_OR_INITIALS}(?:(?:,? and |, | & )(?:{TITLE}\.? ){_NAME_OR_INITIALS})*)"
 )
@@ -53,6 +55,11 @@ _LABEL = ENGLISH.compile(
     rf"(?im)^[ \t]*(?:(?:print(?:ed)? |full |legal |type )?name|by|witness|attorney|signature|from|to|attn|attention|{_ROLE}|reporting officer|prepared by)"
     rf"(?: \d)?[ \t]*:[ \t_]*(?:/s/[ \t]*)?(?-i:(?:{TITLE}\.? )*({NAME}))[ \t]*(?=$|[,(;\t]|  )"
 )
+# Fields that hold nothing but a name.
+_LABEL_ALONE = ENGLISH.compile(
+    rf"(?im)^[ \t]*(?:next of kin|nok|(?:any |all )?(?:previous|former|other|maiden|birth|sur|family|given|first|middle|last|fore|christian)[ -]?names?|name of (?:landlord|tenant|child|witness|patient|parent|father|mother|spouse)|emergency contact|(?:witness|child|parent|mother|father|spouse|patient|tenant|landlord|client|claimant|victim|suspect)(?:'s)?(?: full)? name|susp|vict|wit(?: ?\d)?|complainant|caregiver|driver|passenger)(?: \d)?[ \t]*:[ \t_]*"
+    rf"(?-i:\"?(?:{TITLE}\.? )*({NAME}))(?=\"?[ \t]*(?:$|[,(;\t|]|  ))"
+)
 _TRAILING_ROLE = ENGLISH.compile(
     rf"({NAME}),? ?\(?(?:[Pp]resident|Registrar|Deputy Registrar|Section Registrar|Esq\b|ESQ\b|J\.D\.|M\.D\.|Ph\.?D|Q\.?C\.?\b|K\.?C\.?\b|JJ?\.(?=[ ,)]))"
 )
@@ -60,8 +67,34 @@ _BORN = ENGLISH.compile(
     rf"({NAME})(?:,? (?:\(?(?:born|b\.|aged|age|geboren|geb\.)|\(\")|, (?:an individual|individually|residing|who (?:was|is|lives)))"
 )
 _PARTY_BLOCK = ENGLISH.compile(
-    rf"(?m)^[ \t]*({NAME}(?:(?: and|,| &) {NAME})*),?(?: et al\.?,?)?[ \t)]*\n\s*(?:[)|:]\s*)*(?i:{_ROLE})(?:s|\(s\))?(?:[-/ ]\w+)*[.,]?[ \t]*[)|]?[ \t]*$"
+    rf"(?m)^[ \t]*({NAME}(?:(?: and| AND|,| &) {NAME})*),?(?: et al\.?,?)?[ \t)]*(?:[)|:][^\n]{{0,60}})?\n\s*(?:[)|:]\s*)*(?i:{_ROLE})(?:s|\(s\))?(?:[-/ ]\w+)*[.,]?[ \t]*[)|]?[ \t]*$"
 )
+# "1. ADA ROE     Plaintiff": a party and its role on one line, or one of several in capitals.
+_PARTY_LINE = re.compile(
+    rf"(?m)^[ \t]*(?:\(?\d{{1,2}}[.)][ \t]*)?(?:{_HONORS}\.? )*(?:\({_HONORS}\.?\) )?({NAME})(?:[ \t]{{3,}}|[ \t]?\.{{3,}}[ \t]*)(?i:{_ROLE})(?:s|\(s\))?(?:[-/ ]\w+)*[.,]?[ \t]*$"
+)
+_NUMBERED_PARTY = re.compile(
+    rf"(?m)^[ \t]*\(?\d{{1,2}}[.)][ \t]*(?=(?:[{UPPER}.'()-]+[ \t]){{1,6}}[{UPPER}'-]+(?:[ \t.]*$|[ \t]*\.{{3,}}|,?[ \t]*\())(?:{_HONORS}\.? )*(?:\({_HONORS}\.?\) )?({NAME})"
+)
+_BETWEEN = re.compile(r"(?i)\bbetween\b|\bin the matter\b|\n\s*and\s*\n|\bv(?:s|ersus)?\.?\s")
+# "her son Bruno", "my uncle (Ignacio)": a first name alone.
+_KIN = ENGLISH.compile(
+    rf"\b(?i:my|his|her|their|our|whose)(?: (?i:late|ex|elder|eldest|older|younger|youngest|only|other|eldest|baby|twin|little|then|former|own))? "
+    rf"(?i:(?:step|grand|god|ex-)?-?(?:sons?|daughters?|mother|father|brothers?|sisters?|child(?:ren)?)(?:-in-law)?|wife|husband|uncle|aunt|auntie|nephew|niece|cousin|boyfriend|girlfriend|fiancée?|partner|ex|friend|flatmate|neighbou?r|carer|nanny)"
+    rf",? \(?({NAME})"
+)
+_KIN_TITLE = ENGLISH.compile(
+    rf"\b(?:Uncle|Aunt|Auntie|Aunty|Grandma|Grandpa|Granny|Cousin|Nana|Big|Little) ({NAME})"
+)
+# Greetings and signatures.
+_GREETED = ENGLISH.compile(
+    rf"(?m)^[ \t>]*(?:Dear|Hi|Hello|Hey|HI|DEAR|My dear)(?: there)?,? (?!(?:Sirs?|Madams?|All|Team|Colleagues?|Counsel|Editors?|Customers?|Clients?|Friends?|Judge|Members?|Everyone|Folks|Residents?|Tenants?|Neighbou?rs?|Applicants?|Candidates?|Shareholders?|Employees?)\b)({NAME})(?=[ ]?[,:.!-]|[ \t]*$)"
+)
+_SIGNED_OFF = ENGLISH.compile(
+    rf"(?m)^[ \t>]*(?:Yours (?:sincerely|faithfully|truly|ever)|Yours|(?:Kind|Best|Warm|Kindest|Many)? ?(?:[Rr]egards|[Ww]ishes|[Tt]hanks)|Cheers|Thanks|Love|With love|Sincerely|Respectfully|Your (?:loving |affectionate )?(?:son|daughter|nephew|niece|cousin|friend|brother|sister)),?[ \t]*\n\s{{0,6}}({NAME})[ \t]*(?=\n|\Z|,)"
+)
+# A child, a patient: "Kayden (b. 2012)".
+_BORN_ALONE = ENGLISH.compile(rf"({NAME}) \((?:b\.|born|DOB|d\.o\.b\.|aged|age) ?(?:in |on )?\d")
 _CAPTION = ENGLISH.compile(
     r"(?m)^[ \t]*(?:CASE OF |In the case of |IN THE CASE OF |Re: |RE: |AFFAIRE )?([^\n]{2,90}?),? (?:v|vs|V|VS)\.? ([^\n]{2,90}?)[,.]?[ \t]*$"
 )
@@ -73,6 +106,7 @@ _INITIALED = ENGLISH.compile(rf"(?<![\w.&-])((?:[{UPPER}]\. ?-?){{2,3}})(?![\w.&
 ABBREVIATIONS = frozenset(
     "US UK EU EC EEC UN SA NV BV LP LLP LLC PC NA PO DC NY AM PM JD MD PHD DOB USA USC CFR PLC ID QC KC FRG GDR RA IE EG PS NB".split()  # noqa: SIM905
 )
+_HEAD = 3000
 _CASE_OF = ENGLISH.compile(rf"(?:[Ii]n the case of|CASE OF) ({NAME}(?: and Others| AND OTHERS)?) v\.")
 _IN_RE = ENGLISH.compile(
     rf"(?m)^[ \t]*(?:In re|IN RE|In the Matter of|IN THE MATTER OF|Estate of|ESTATE OF)(?: the)?:?[ \t]+({NAME})"
@@ -80,7 +114,7 @@ _IN_RE = ENGLISH.compile(
 _SPLIT = re.compile(r",? (?:and|AND) | ?& |, ")
 _OTHERS = re.compile(r"(?i),? (?:and|&) (?:others?|another)|,? et al\.?|\([^)]*\)")
 _NOT_A_PARTY = re.compile(
-    rf"\b{SUFFIX}\b|\d|(?i:\b(?:state|states|people|united|commonwealth|republic|kingdom|crown|regina|county|city|department|inc|university|bank|council)\b)"
+    rf"\b{SUFFIX}\b|\d|(?i:\b(?:hmrc|dpp|cps|gmc|sra|fca|lgbt|irs|sec|ftc|uscis|ins|state|states|people|united|commonwealth|republic|kingdom|crown|regina|county|city|department|inc|university|bank|council)\b)"
 )
 # Words before a name that are not part of it.
 _LEADING = FOLDED_TITLES | {"messrs", "hon", "the", "by"}
@@ -98,6 +132,12 @@ _IN_CONTEXT: tuple[tuple[Pattern, int, float, bool], ...] = (
     (_SIGNATURE, 1, CHECKED - 0.05, True),
     (_IN_RE, 1, SHAPED, False),
     (_MAIDEN, 1, SHAPED, True),
+    (_KIN, 1, SHAPED, True),
+    (_KIN_TITLE, 1, SHAPED, True),
+    (_GREETED, 1, SHAPED, True),
+    (_SIGNED_OFF, 1, SHAPED, True),
+    (_BORN_ALONE, 1, SHAPED, True),
+    (_LABEL_ALONE, 1, LABELED, True),
 )
 # (pattern of a caption, the groups of its parties)
 _CAPTIONS = ((_PARTY_BLOCK, (1,)), (_CASE_OF, (1,)), (_CAPTION, (1, 2)))
@@ -118,10 +158,18 @@ class EnglishPersonRecognizer(RuleRecognizer):
             initials = match.group().rstrip(" -")
             if re.sub(r"[^\w]", "", initials) not in ABBREVIATIONS:
                 yield Finding(match.start(), match.start() + len(initials), "PERSON", GUESSED + 0.1)
-        for pattern, groups in _CAPTIONS:
-            for match in pattern.finditer(text):
-                for group in groups:
-                    yield from _find_parties(text, *match.span(group))
+        yield from _find_captions(text)
+
+
+def _find_captions(text: str) -> Iterator[Finding]:
+    if _BETWEEN.search(text, 0, _HEAD):
+        for pattern in (_PARTY_LINE, _NUMBERED_PARTY):
+            for match in pattern.finditer(text, 0, _HEAD):
+                yield from _find_parties(text, *match.span(1))
+    for pattern, groups in _CAPTIONS:
+        for match in pattern.finditer(text):
+            for group in groups:
+                yield from _find_parties(text, *match.span(group))
 
 
 def split_names(text: str, start: int, end: int, score: float, *, single: bool) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.recognizers.base import GERMAN, LABELED, SHAPED, Finding, RuleRecognizer
 
@@ -21,7 +22,7 @@ _NAME = rf"{_ONE}(?:[ -]{_ONE}){{0,3}}"
 _TITLE = r"(?:(?:Prof(?:\.|essorin|essor)|Univ\.-Prof\.|Dr\.(?:-Ing\.)?|Dres\.|Dipl\.-[A-Za-z]+\.?|Mag\.|PD|Priv\.-Doz\.|med\.|jur\.|iur\.|phil\.|rer\.|nat\.|pol\.|h\. ?c\.|habil\.|vet\.|Ing\.|LL\.M\.)[ ]?)+"
 _COURT = r"(?: (?:am|an dem|beim|an der) (?:[A-ZÄÖÜ][\wäöüß.-]+)(?: [A-ZÄÖÜ][\wäöüß-]+(?= (?:Dr\.|Prof\.|[A-ZÄÖÜ])))?)?"
 _STRONG = (
-    rf"(?:Herrn?|Herren|Frau|Fräulein|Eheleuten?|Familie|(?:Herrn? |Frau )?(?:Rechtsanw(?:alts|alt|ältin|älte|älten)|Patentanw(?:alt|ältin|älte)|Steuerberater(?:in)?|RA(?:in)?|Notar(?:in|s)?|Justizrat|"
+    rf"(?:Herrn?|Hrn?\.|Herren|Frau|Fr\.|Frl\.|Fräulein|Oma|Opa|Tante|Onkel|Eheleuten?|Familie|(?:Herrn? |Frau )?(?:Rechtsanw(?:alts|alt|ältin|älte|älten)|Patentanw(?:alt|ältin|älte)|Steuerberater(?:in)?|RA(?:in)?|Notar(?:in|s)?|Justizrat|"
     rf"(?:Ober|General|Bundes)?(?:[Ss]taats|bundes)anw(?:alt|ältin)|Amtsanw(?:alt|ältin)|Zeug(?:en|e|in|innen)|Sachverständigen?|Sachverständiger|Gutachter(?:in)?|Nebenkläger(?:s|in)?|Geschädigte[nr]?|Mitangeklagte[nr]?|"
     rf"(?:[Vv]orsitzende[rn]?|[Bb]eisitzende[rn]?|[Ee]hrenamtliche[rn]?)? ?(?:Richter(?:in|innen|n|s)?|Handelsrichter(?:in)?){_COURT}|(?:Vize)?[Pp]räsident(?:in|en)?(?: (?:des|am) [A-ZÄÖÜ]\w+s?)?|"
     rf"Urkundsbeamt(?:er|in|en)|Justiz(?:angestellte[r]?|sekretär(?:in)?|hauptsekretär(?:in)?|obersekretär(?:in)?|beschäftigte[r]?)|Rechtspfleger(?:in)?|Gerichtsvollzieher(?:in)?|Berichterstatter(?:in)?|Schöff(?:e|in|en)|"
@@ -42,6 +43,15 @@ _TITLED = GERMAN.compile(rf"(?<![\w.]){_TITLE}({_NAME})")
 _AFTER_PARTY = GERMAN.compile(
     rf"\b{_PARTY} (?:\(?(?:{_TITLE})?)({_INITIAL}(?: {_ONE})?|[{UPPER}][{LOWER}]{{0,2}}(?:\.\.\.|…|\.))(?=[\s,;:)]|$)"
 )
+_GREETED = GERMAN.compile(
+    rf"(?m)(?:^|(?<=[.!?,] ))(?:Hi|Hallo|Hey|Moin|Servus|Liebe[rs]?|Grüezi|Guten (?:Tag|Morgen|Abend)|Sehr geehrte[rs]?),? (?:{_TITLE})?({_SURNAME}(?: {_SURNAME})?)(?=(?: und \w+)?[,!.\n])"
+)
+# "Seraina (geb. 2004)", "Mats (5)"
+_BORN = GERMAN.compile(
+    rf"(?<![\w-])({_SURNAME}(?: {_SURNAME})?)(?:,? \(|, )(?:geb(?:oren)?\.?(?= ?\d)|geb\. am|\*|Jg\.|Jahrgang|\d{{1,2}}(?: J(?:ahre|\.)?)?\))"
+)
+# Before a count there, no name: "Anlage (3)".
+_LISTED = re.compile(r"\d{1,2}(?: J(?:ahre|\.)?)?\)\Z")
 _MAIDEN = GERMAN.compile(
     rf"\b(?:geb\.|geborene[rn]?|verwitwete[rn]?|verw\.) (?!am\b|in\b)({_SURNAME})(?! [a-zäöü]{{4,}}e[nr]?\b)"
 )
@@ -88,7 +98,7 @@ _NOT_NAMES = frozenset(
     Höhe Jahr Jahre Jahren Justiz Kammer Kauf Kind Kinder Kindern Klage Kläger Klägerin Kopie Kosten Kraft Kreis Land Landes Landgericht Landgerichts Leben Leistung Leistungen Leitung Lohn Mann Mark Markt Maß Mensch Menschen Miete Mieter Minister Mitglied
     Mitglieder Monat Monate Monaten Mutter Nachteil Name Namen Nebenkläger Nr Oberlandesgericht Oberlandesgerichts Ort Partei Parteien Person Personen Post Prozess Punkt Punkte Rahmen Recht Rechts Rechtsanwalt Rechte Rede Regel Reihe Richter Rn Rz Ruhe Sache Sachen
     Satz Schaden Schreiben Schuld Schutz Seite Seiten Senat Sinn Sinne Staat Staatsanwaltschaft Stadt Stelle Stellen Strafe Strafkammer Streit Stunden Tag Tage Tagen Tat Tatbestand Tatsachen Teil Teile Tenor Tochter Treu Umstand Umstände Unterhalt Unterlagen
-    Unternehmen Urlaub Urteil Urteils Vater Verein Verfahren Verhalten Vermieter Vermögen Verstand Verteidiger Vertrag Vorteil Vorsitz Wahl Wege Weise Werk Wert Wille Willen Wissen Woche Wochen Wohnung Zahl Zeit Zeugen Ziel Zimmer Zivilkammer Zug Zugang Zweck Zweifel
+    Damen Herren Kollegen Kolleginnen Mandanten Kunden Leute Zusammen Team Gemeinde Bürgerinnen Freunde Bitte Unternehmen Urlaub Urteil Urteils Vater Verein Verfahren Verhalten Vermieter Vermögen Verstand Verteidiger Vertrag Vorteil Vorsitz Wahl Wege Weise Werk Wert Wille Willen Wissen Woche Wochen Wohnung Zahl Zeit Zeugen Ziel Zimmer Zivilkammer Zug Zugang Zweck Zweifel
     Der Die Das Dem Den Des Ein Eine Einer Eines Im In Am An Auf Aus Bei Beim Bis Da Dabei Daher Dann Dass Diese Dieser Dieses Durch Er Es Für Gegen Hat Hier Ihm Ihr Ist Mit Nach Nicht Nur Ob Ohne Sie Sind So Soweit Über Um Und Unter Vom Von Vor Während War Was Wegen Weil
     Wenn Wer Wie Wird Wurde Zu Zum Zur Zwar Januar Februar März April Mai Juni Juli August September Oktober November Dezember Sozialgericht Landessozialgericht Verwaltungsgericht Oberverwaltungsgericht Finanzgericht Landesarbeitsgericht Vorinstanz Revision Rechtsmittel
     BGH BVerfG BAG BSG BFH BVerwG EuGH BGB ZPO StPO StGB GG Recklinghausen Vorsitzende Vorsitzender Beisitzer Schöffen Schöffe Zeuge Zeugin Sachverständige Sachverständiger Sachverständigen Rechtsanwältin Richterin Notar Notarin Staatsanwalt Staatsanwältin Vorname Nachname
@@ -108,16 +118,29 @@ class GermanPersonRecognizer(RuleRecognizer):
         for pattern in (_AFTER_ROLE, _TITLED):
             for match in pattern.finditer(text):
                 yield from _find_list(text, match.start(1), match.end(1))
-        for pattern in (_AFTER_PARTY, _MAIDEN):
+        for pattern in (_AFTER_PARTY, _MAIDEN, _GREETED):
             for match in pattern.finditer(text):
                 if _is_plausible(match.group(1)):
                     yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)
+        yield from _find_born(text)
         for match in _FIRST.finditer(text):
-            if match.group(1) in _FIRST_NAMES:
+            if match.group(1) in _FIRST_NAMES and text[match.end() : match.end() + 1] != ":":
                 end = _name_end(text, match.start(3) + 1, match.end(3))
                 if end:
                     yield Finding(match.start(), end, "PERSON", SHAPED)
         yield from _find_signatures(text)
+
+
+def _find_born(text: str) -> Iterator[Finding]:
+    for match in _BORN.finditer(text):
+        counted = _LISTED.search(match.group()) is not None
+        if _is_plausible(match.group(1)) and (not counted or _is_first_name(match.group(1))):
+            yield Finding(*match.span(1), "PERSON", SHAPED)
+
+
+def _is_first_name(name: str) -> bool:
+    first = name.split()[0]
+    return first in _FIRST_NAMES or is_given_name(first.casefold())
 
 
 def _find_signatures(text: str) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from lexveil.nlp.entities.given_names import may_be_given_name
+from lexveil.nlp.entities.given_names import is_given_name, may_be_given_name
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.recognizers.base import SHAPED, SHARED, Finding, RuleRecognizer
 from lexveil.nlp.vocabulary import INSTITUTION_WORDS, JURISDICTIONS, LEGAL_WORDS, PLACES, TIME_WORDS
@@ -18,6 +18,7 @@ _LABEL = SHARED.compile(
     rf"(?m)^[ \t>]*(?:({_STAMP})~?((?:[{UPPER}{LOWER}][\w'-]*\.?)(?: [{UPPER}][\w'-]*\.?){{0,2}})|((?:[{UPPER}][{LOWER}][\w'-]*)(?: [{UPPER}][\w'-]*\.?){{0,2}})) ?: ?(?=\S)"
 )
 _WORD = re.compile(r"[^\W\d_]+")
+_CAPITALIZED = re.compile(rf"(?<![\w@./-])[{UPPER}][{LOWER}]{{2,}}(?![\w@-])")
 _ROLES = frozenset(
     """
     admin agent antwoord antwort assistant betreff bot chair chairman cc court date datum domanda everyone frage host ich
@@ -46,9 +47,15 @@ class SpeakerRecognizer(RuleRecognizer):
         labels = [label for label in _LABEL.finditer(text) if not _is_common(_read(label))]
         stamped = [label for label in labels if label.group(1)]
         bare = [label for label in labels if not label.group(1)]
-        for label in (*stamped, *(bare if _is_talk(text, bare) else ())):
+        speakers = [*stamped, *(bare if _is_talk(text, bare) else ())]
+        for label in speakers:
             group = 2 if label.group(1) else 3
             yield Finding(*label.span(group), "PERSON", SHAPED)
+            # Whom they speak of they call by first names.
+            stop = text.find("\n", label.end())
+            for word in _CAPITALIZED.finditer(text, label.end(), len(text) if stop < 0 else stop):
+                if is_given_name(word.group().casefold()) and not _is_common(word.group()):
+                    yield Finding(*word.span(), "PERSON", SHAPED)
 
 
 def _read(label: re.Match[str]) -> str:
