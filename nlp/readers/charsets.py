@@ -8,6 +8,7 @@ in equal cases by the language's most frequent words.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -97,21 +98,23 @@ def _rate(sample: bytes, charset: str) -> _Score | None:
         text = sample.decode(charset)
     except UnicodeDecodeError:
         return None
-    letters: list[str] = []
+    letters: Counter[str] = Counter()
     wrong = 0
     for found in _BEYOND_ASCII.finditer(text):
         if _is_impossible(text, found.start()):
             wrong += 1
         elif found.group() not in _PUNCTUATION:
-            letters.append(found.group())
-    words = [word.lower() for word in _WORD.findall(text)]
-    scores = [
-        _Score(
-            sum(letter in known for letter in letters) / (len(letters) + wrong) if letters or wrong else 1.0,
-            hits / len(words) if (hits := sum(word in frequent for word in words)) >= _FEW_WORDS else 0.0,
+            letters[found.group()] += 1
+    # Counted once: there are thirty languages, and as many charsets.
+    words = Counter(word.lower() for word in _WORD.findall(text))
+    n_marks, n_words = letters.total() + wrong, words.total()
+    scores: list[_Score] = []
+    for known, frequent in _list_languages():
+        hits = sum(words[word] for word in words.keys() & frequent)
+        explained = sum(letters[letter] for letter in letters.keys() & known)
+        scores.append(
+            _Score(explained / n_marks if n_marks else 1.0, hits / n_words if hits >= _FEW_WORDS else 0.0)
         )
-        for known, frequent in _list_languages()
-    ]
     best = max(score.explained for score in scores)
     close = (score for score in scores if score.explained >= best - _CLEAR)
     return max(close, key=lambda score: score.frequent)
