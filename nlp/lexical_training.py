@@ -32,6 +32,7 @@ DIMENSION = 512
 FEWEST = {"word": 5, "pair": 12}
 FEWEST_DOCUMENTS = 4
 MOST_SHARE = 0.5
+MEAN_PASSAGES = 2000  # of a language
 MOST_TERMS = 20_000  # of a language; with 35,000, probes on development data were no better
 
 
@@ -52,22 +53,22 @@ def train_table(languages: Sequence[Sequence[tuple[str, str]]], seed: int) -> Le
         seed: seed of the randomized singular value decomposition.
     """
     learned = [_learn_directions(passages, seed) for passages in languages]
-    best: dict[int, tuple[float, NDArray[np.float32]]] = {}
-    for one in learned:
+    best: dict[int, tuple[float, int, NDArray[np.float32]]] = {}
+    for language, one in enumerate(learned):
         terms = zip(one.hashes.tolist(), one.directions, one.shares.tolist(), strict=True)
         for term, direction, share in terms:
             if term not in best or share > best[term][0]:
-                best[term] = share, direction
+                best[term] = share, language, direction
     hashes = np.array(sorted(best), np.uint32)
-    directions = np.stack([best[term][1] for term in hashes.tolist()])
+    directions = np.stack([best[term][2] for term in hashes.tolist()])
     signs = np.packbits(directions > 0, axis=1)
     weights = np.abs(directions).mean(axis=1)
-    table = LexicalTable(hashes, signs, weights, np.zeros(DIMENSION, np.float32))
-    means = [
-        np.mean([table.embed(text) for _, text in passages[:: max(1, len(passages) // 2000)]], axis=0)
-        for passages in languages
-    ]
-    return replace(table, mean=np.asarray(np.mean(means, axis=0), np.float32))
+    owners = np.array([best[term][1] for term in hashes.tolist()], np.uint8)
+    zeros = np.zeros((len(languages), DIMENSION), np.float32)
+    table = LexicalTable(hashes, signs, weights, owners, zeros)
+    samples = [passages[:: max(1, len(passages) // MEAN_PASSAGES)] for passages in languages]
+    means = [np.mean([table.embed(text) for _, text in sample], axis=0) for sample in samples]
+    return replace(table, means=np.stack(means, dtype=np.float32))
 
 
 def _learn_directions(passages: Sequence[tuple[str, str]], seed: int) -> _Terms:
@@ -141,7 +142,8 @@ def main() -> None:
             "hashes": table.hashes,
             "signs": table.signs,
             "weights": table.weights.astype(np.float16),
-            "mean": table.mean,
+            "languages": table.languages,
+            "means": table.means,
         }
     )
     arguments.out.mkdir(parents=True, exist_ok=True)

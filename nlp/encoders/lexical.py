@@ -27,6 +27,7 @@ TABLE_DIGEST = "059e145947a473de74f667f53b0827e86d01380cb571046f6507552ab8abfb40
 
 _WORD = re.compile("[\u3400-\u9fff]+|[^\\W\\d_\u3400-\u9fff]+")
 _LONGEST_HAN = 3  # characters of a Chinese term
+_ENOUGH_KNOWN = 0.5  # share of a text's words
 
 
 class LexicalTableError(Exception):
@@ -42,44 +43,50 @@ class LexicalTable:
         signs: Signs of the coordinates of each term's direction, one bit each, first coordinate in the
             highest bit. Shape (terms, dimension / 8), uint8.
         weights: Weight of each term: rare terms weigh more. Shape (terms,), float32.
-        mean: Mean of public text, by which features are centered. Shape (dimension,), float32.
+        languages: Language of each term, as a row of `means`. Shape (terms,), uint8.
+        means: Mean of the public text of each language, by which features are centered. Directions of two
+            languages have nothing in common, so neither have their means. Shape (languages, dimension),
+            float32.
     """
 
     hashes: NDArray[np.uint32] = field(repr=False)
     signs: NDArray[np.uint8] = field(repr=False)
     weights: NDArray[np.float32] = field(repr=False)
-    mean: NDArray[np.float32] = field(repr=False)
+    languages: NDArray[np.uint8] = field(repr=False)
+    means: NDArray[np.float32] = field(repr=False)
 
     @property
     def dimension(self) -> int:
         """Width of the features."""
-        return len(self.mean)
+        return self.means.shape[1]
 
     def embed(self, masked_text: str) -> NDArray[np.float32]:
-        """Compute the features of a text: the sum over its terms, minus the public mean, of norm 1.
+        """Compute the features of a text: the sum over its terms, of norm 1, minus the public mean.
 
-        A term that occurs n times counts 1 + log(n) times.
+        A term that occurs n times counts 1 + log(n) times. The mean is that of the languages of the terms,
+        each by its share of their weight.
 
         Returns:
-            Shape (dimension,); zeros if the table has no term of the text.
+            Features of norm 1, or less where the table lacks more than half of the words: the few that it
+            has, of another language by chance, would mislead. Zeros if it has no term of the text. Shape
+            (dimension,).
         """
-        summed = self.sum(masked_text)
-        norm = float(np.linalg.norm(summed))
-        if norm == 0:
-            return summed
-        centered = summed / norm - self.mean
-        return centered / max(float(np.linalg.norm(centered)), 1e-12)
-
-    def sum(self, masked_text: str) -> NDArray[np.float32]:
-        """Compute the sum over the terms of a text. Shape (dimension,)."""
-        found = Counter(map(hash_term, list_terms(masked_text)))
-        terms = np.fromiter(found.keys(), np.uint32, len(found))
+        found = Counter(list_terms(masked_text))
+        terms = np.fromiter(map(hash_term, found), np.uint32, len(found))
         counts = np.fromiter(found.values(), np.float32, len(found))
         rows = np.searchsorted(self.hashes, terms).clip(max=len(self.hashes) - 1)
         is_known = self.hashes[rows] == terms
-        weights = (1 + np.log(counts[is_known])) * self.weights[rows[is_known]]
-        signs = np.unpackbits(self.signs[rows[is_known]], axis=1).astype(np.float32) * 2 - 1
-        return weights @ signs
+        rows = rows[is_known]
+        weights = (1 + np.log(counts[is_known])) * self.weights[rows]
+        summed = weights @ (np.unpackbits(self.signs[rows], axis=1).astype(np.float32) * 2 - 1)
+        norm = float(np.linalg.norm(summed))
+        if norm == 0:
+            return np.zeros(self.dimension, np.float32)
+        by_language = np.bincount(self.languages[rows], weights, len(self.means)).astype(np.float32)
+        centered = summed / norm - by_language @ self.means / by_language.sum()
+        is_word = np.fromiter(map(_is_word, found), np.bool_, len(found))
+        known = np.count_nonzero(is_word & is_known) / max(1, np.count_nonzero(is_word))
+        return centered * (min(1.0, known / _ENOUGH_KNOWN) / max(float(np.linalg.norm(centered)), 1e-12))
 
 
 def list_terms(masked_text: str) -> Iterator[str]:
@@ -102,6 +109,11 @@ def list_terms(masked_text: str) -> Iterator[str]:
         before = word
 
 
+def _is_word(term: str) -> bool:
+    """Return True for a term that is one word, or one Han character: not a pair or a run."""
+    return " " not in term and (len(term) == 1 or not "\u3400" <= term[0] <= "\u9fff")
+
+
 def hash_term(term: str) -> int:
     """Return the 32 bits by which a table knows a term."""
     return zlib.crc32(term.encode("utf-8", "surrogatepass"))
@@ -119,5 +131,9 @@ def load_table() -> LexicalTable:
         raise LexicalTableError
     tensors = load(content)
     return LexicalTable(
-        tensors["hashes"], tensors["signs"], tensors["weights"].astype(np.float32), tensors["mean"]
+        tensors["hashes"],
+        tensors["signs"],
+        tensors["weights"].astype(np.float32),
+        tensors["languages"],
+        tensors["means"],
     )

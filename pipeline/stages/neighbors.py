@@ -132,7 +132,8 @@ def _sum_step(split: Split, settings: Settings, key: bytes) -> torch.Tensor:
     model = build_model(build_model_config(config, split), load_encoder(config))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        torch.nn.init.normal_(model.output.weight)
+        # Logits of some units: a model that is sure of a class has no gradient.
+        torch.nn.init.normal_(model.output.weight, std=1 / model.logit_scale)
     target, loss = build_objective(model)
     before = {name: p.detach().double().clone() for name, p in trainable_parameters(target).items()}
     data = OwnerData(split, config.model, config.max_items_per_owner)

@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_table(passages: Passages) -> None:
     one, other = train_table([passages], 7), train_table([passages], 7)
     np.testing.assert_array_equal(one.hashes, other.hashes)
     np.testing.assert_array_equal(one.signs, other.signs)
-    np.testing.assert_array_equal(one.mean, other.mean)
+    np.testing.assert_array_equal(one.means, other.means)
 
 
 def test_a_name_of_few_documents_is_no_term(passages: Passages) -> None:

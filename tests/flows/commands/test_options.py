@@ -95,7 +95,8 @@ class TestTheWorkspace:
         made = Workspace.create_or_open(tmp_path / "w")
         settings = Settings(workers=3)
         opened = open_workspace("w", settings)
-        assert (opened.id, opened.settings) == (made.id, settings)
+        assert (opened.id, opened.settings) == (made.id, made.with_settings(settings).settings)
+        assert opened.settings.workers == 3
 
     def test_the_only_one_without_a_name(self) -> None:
         made = Workspace.create_or_open(Path(".lexveil") / "inbox")

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from lexveil.nlp.encoders.config import TRANSFORMERS, Kind, ModelConfig
+from lexveil.nlp.encoders.config import LSTMS, TRANSFORMERS, Kind, ModelConfig
 from lexveil.nlp.encoders.documents import InputKind
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.encoding import (
@@ -29,7 +29,7 @@ TEXTS = ["The tenant pays the rent on the first day.", "", "Notice is given in w
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_kinds_with_layers_over_tokens_take_tokens(kind: Kind) -> None:
-    expected = "tokens" if kind == "lstm" or kind in TRANSFORMERS else "embedding"
+    expected = "tokens" if kind in (*LSTMS, *TRANSFORMERS) else "embedding"
     assert get_encoding(kind) == expected
 
 

@@ -270,7 +270,7 @@ def test_a_request_keeps_its_password_to_itself(workspace: Workspace, write_json
     submit_request(workspace, request)
     assert (workspace.local / "pending.json").stat().st_mode & 0o077 == 0
     assert make_request(workspace.with_settings(other), [source]).digest == request.digest
-    assert read_request(workspace, request.run_id).settings == with_password
+    assert read_request(workspace, request.run_id).settings == workspace.with_settings(with_password).settings
 
 
 def test_a_request_holds_nothing_of_the_endpoints_replicas(workspace: Workspace, write_jsonl: Any) -> None:
@@ -284,7 +284,7 @@ def test_a_request_holds_nothing_of_the_endpoints_replicas(workspace: Workspace,
     assert len(stored) > 1
     for secret in (b"hunter2", b"c0ffee"):
         assert not [content for content in stored if secret in content]
-    without = Settings.model_validate({"encrypted": {"port": 8301}})
+    without = workspace.with_settings(Settings.model_validate({"encrypted": {"port": 8301}})).settings
     assert read_request(workspace, request.run_id) == replace(request, settings=without)
     assert make_request(workspace.with_settings(without), [source]) == replace(request, settings=without)
     written = without.model_dump(mode="json", exclude=dict.fromkeys(EXECUTION_SETTINGS, True))
