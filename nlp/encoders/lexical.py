@@ -23,7 +23,7 @@ from safetensors.numpy import load
 from lexveil.nlp.encoders.chunks import replace_masks
 
 TABLE = "words-legal-1.safetensors"
-TABLE_DIGEST = "059e145947a473de74f667f53b0827e86d01380cb571046f6507552ab8abfb40"
+TABLE_DIGEST = "9b14dce2f62d991d6cb755426f404e355598988568aff61046eb1e70ae781656"
 
 _WORD = re.compile("[\u3400-\u9fff]+|[^\\W\\d_\u3400-\u9fff]+")
 _LONGEST_HAN = 3  # characters of a Chinese term

@@ -38,6 +38,37 @@ def test_features_are_of_norm_one_or_zero() -> None:
         assert not table.embed(text).any()
 
 
+def test_few_known_words_of_another_language_weigh_little() -> None:
+    """By chance, each of them is a word of a language of the table."""
+    embed = load_table().embed
+    polish = embed(
+        "Usługodawca nie ponosi odpowiedzialności za szkody, jakie poniesie użytkownik w roku 2019."
+    )
+    assert np.linalg.norm(polish) < 0.7
+    german = "Der Vermieter haftet nicht für Schäden, die dem Mieter entstehen."
+    assert np.linalg.norm(embed(german)) == pytest.approx(1, abs=1e-5)
+
+
+def test_texts_of_a_language_are_centered_by_its_own_mean() -> None:
+    """Passages on unlike matters had much in common: what was subtracted was mostly of other languages."""
+    embed = load_table().embed
+    unlike = {
+        "en": (
+            "The tenant shall pay the rent on the first day of each month.",
+            "All disputes are settled by arbitration under the rules of the chamber.",
+            "The borrower represents that its financial statements are complete and correct.",
+        ),
+        "zh": (
+            "被告人盗窃他人财物，数额较大",
+            "合同当事人应当按照约定履行自己的义务",
+            "公司股东会由全体股东组成",
+        ),
+    }
+    for texts in unlike.values():
+        rows = np.stack([embed(text) for text in texts])
+        assert abs(float((rows @ rows.T)[np.triu_indices(len(texts), 1)].mean())) < 0.1
+
+
 def test_a_word_that_public_law_lacks_leaves_no_trace() -> None:
     table = load_table()
     bare = table.embed("The tenant shall pay the rent, and the landlord shall repair the roof.")
