@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_the_words_stand_beside_the_embedding(tiny: PublicEncoder) -> None:
     for text, one, other in zip(TEXTS, map(embedding_of, bare), map(embedding_of, both), strict=True):
         assert other.shape == (16 + 512,)
         # Without a word that the table knows, the embedding alone; without a token, nothing.
-        share: float = {"": 0.0, "Zzkqj 12": 1.0}.get(text, 0.5**0.5)
+        share = {"": 0.0, "Zzkqj 12": 1.0}.get(text, math.sqrt(0.5))
         np.testing.assert_allclose(other[:16], share * one, atol=1e-6)
         assert np.linalg.norm(other) == pytest.approx(float(bool(text)), abs=1e-5)
 
