@@ -36,7 +36,10 @@ def settings(**more: Any) -> Settings:
 
 @pytest.fixture(scope="module")
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Seventy short documents, each its own owner, and a model of them."""
+    """A hundred short documents, each its own owner, and a model of them.
+
+    A key drawn by chance decides who is held out: of so many, enough on either side.
+    """
     folder = tmp_path_factory.mktemp("audit")
     words = "lease rent tenant notice board vote share merger quorum patent licence royalty"
     bag = words.split()
@@ -44,7 +47,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     rows = [
         {"id": f"{CANARY}-{i}", "text": " ".join(dice.choice(bag[:6] if i % 2 else bag[6:], 9)),
          "label": f"{CANARY}-{'ab'[i % 2]}"}
-        for i in range(70)
+        for i in range(100)
     ]  # fmt: skip
     source = folder / "records.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -88,7 +91,7 @@ def test_the_whole_audit(trained: Workspace) -> None:
     assert attacked.references == 4
     for one in (attacked.membership, attacked.membership_without_privacy):
         assert one is not None
-        assert one.members + one.others == 70
+        assert one.members + one.others == 100
     assert attacked.exposure is not None
     assert attacked.exposure_without_privacy is not None
     # The figures lie inside; of them, the card has but whether the test held.
