@@ -155,7 +155,7 @@ def _find_lower(text: str, names: Iterable[tuple[str, ...]]) -> Iterator[Span]:
     known = {
         word.casefold()
         for name in names
-        for word in (name[0], name[-1])
+        for word in (*name[:1], *name[-1:])  # a name of signs alone has no word
         if len(word) >= 3 and word.casefold() not in LEGAL_WORDS and not word.isdigit()
     }
     for start, end in places:

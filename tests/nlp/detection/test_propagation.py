@@ -111,6 +111,15 @@ def test_nothing_found_gives_nothing() -> None:
     assert propagate("Osgood Pell came.", []) == []
 
 
+def test_a_name_without_a_word_beside_a_quotation_in_lower_case() -> None:
+    """A model takes a sign for a name, and quotations in lower case are searched for names."""
+    text = '§ wrote "nobody came to see pell that day", and Osgood Pell agreed.'
+    start = text.index("Osgood Pell")
+    sign, name = Span(0, 1, "PERSON", 0.9, "model"), Span(start, start + 11, "PERSON", 0.9, "model")
+    found = propagate(text, [sign, name])
+    assert "pell" in {text[span.start : span.end] for span in found}
+
+
 def test_a_long_text_is_read_to_its_end() -> None:
     text = "Osgood Pell\n" + FILLER + "Then Osgood Pell\n" + FILLER + "Osgood Pell"
     assert len(text) > 2 << 18
