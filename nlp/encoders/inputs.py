@@ -10,6 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.public import PublicEncoder
+
 
 class TokenBatch(NamedTuple):
     """Right-padded chunks of token ids.
@@ -41,3 +44,9 @@ def collate_tokens(chunks: Sequence[Sequence[int] | NDArray[np.int32]], pad_id: 
     for row, chunk in zip(ids, chunks, strict=True):
         row[: len(chunk)] = torch.from_numpy(np.asarray(chunk, np.int64))
     return TokenBatch(ids, lengths)
+
+
+def chunk_names(config: ModelConfig, encoder: PublicEncoder) -> list[Sequence[Sequence[int]]]:
+    """Return the tokens of the name of each class: one chunk, cut off at its length, or none."""
+    length = min(config.chunk_length, encoder.max_length)
+    return [encoder.chunks(name, length, 1).ids for name in config.labels]

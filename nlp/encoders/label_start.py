@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from lexveil.nlp.encoders.config import PACKAGE_DIGEST, takes_tokens
 from lexveil.nlp.encoders.heads import PolynomialHead
-from lexveil.nlp.encoders.inputs import Inputs, collate_tokens
+from lexveil.nlp.encoders.inputs import Inputs, chunk_names, collate_tokens
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.representations import represent
@@ -45,8 +45,7 @@ def start_from_labels(model: FeatureModel, encoder: PublicEncoder) -> None:
 
 
 def _name_inputs(model: FeatureModel, encoder: PublicEncoder) -> Inputs:
-    length = min(model.config.chunk_length, encoder.max_length)
-    chunks = [encoder.chunks(name, length, 1).ids for name in model.config.labels]
+    chunks = chunk_names(model.config, encoder)
     if takes_tokens(model.config.kind):
         return collate_tokens([ids for chunk in chunks for ids in chunk or [[]]])
     named = torch.from_numpy(represent(model.config.labels, chunks, encoder, model.config.representation))

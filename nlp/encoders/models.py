@@ -21,7 +21,7 @@ from lexveil.nlp.encoders.heads import BoundedLayer, PolynomialHead, make_zero_l
 from lexveil.nlp.encoders.inputs import Inputs, TokenBatch, UniformSource
 from lexveil.nlp.encoders.lstm import TokenLSTM
 from lexveil.nlp.encoders.public import PublicEncoder
-from lexveil.nlp.encoders.topic_lstm import TopicLSTM, make_topics
+from lexveil.nlp.encoders.topic_lstm import TopicLSTM, list_topic_tokens
 from lexveil.nlp.encoders.transformer import TokenTransformer
 
 Body = nn.Identity | BoundedLayer | TokenLSTM | TokenTransformer
@@ -156,7 +156,7 @@ def _build_body(config: ModelConfig, encoder: PublicEncoder) -> Body:
         case "lstm":
             return TokenLSTM(encoder, config.hidden, config.start)
         case "topic_lstm":
-            return TopicLSTM(encoder, config.hidden, make_topics(config, encoder), config.start)
+            return TopicLSTM(encoder, config.hidden, list_topic_tokens(config, encoder), config.start)
         case "lora" | "last_layers" | "full":
             return TokenTransformer(encoder, config.kind, config.size)
         case "linear" | "square" | "cubic":

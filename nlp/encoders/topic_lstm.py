@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from lexveil.nlp.encoders.config import LstmStart, ModelConfig
-from lexveil.nlp.encoders.inputs import TokenBatch
+from lexveil.nlp.encoders.inputs import TokenBatch, chunk_names
 from lexveil.nlp.encoders.lstm import TokenLSTM, collate_public_chunks
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.topics import PublicTopics
@@ -34,18 +36,19 @@ class TopicLSTM(TokenLSTM):
     Args:
         encoder: Public encoder.
         hidden: Width of each direction of the LSTM.
-        topics: Vectors of the topics. Shape: (topics, width of the token embeddings).
+        topics: Token ids of each topic's words, whose mean public embedding is the topic's vector.
         start: Public weights that the LSTM starts from.
     """
 
     def __init__(
-        self, encoder: PublicEncoder, hidden: int, topics: Tensor, start: LstmStart = "random"
+        self, encoder: PublicEncoder, hidden: int, topics: Sequence[Tensor], start: LstmStart = "random"
     ) -> None:
         super().__init__(encoder, hidden, start)
+        vectors = torch.stack([self._embed(ids).sum(dim=0) / max(1, len(ids)) for ids in topics])
         # Centered, so that even attention to all topics is no topic. Not saved: made of public embeddings and
         # the names of the classes, which are in the configuration.
-        self.register_buffer("topics", normalize(topics - topics.mean(dim=0), dim=1), persistent=False)
-        self.query = nn.Linear(2 * hidden, topics.shape[1], bias=False)
+        self.register_buffer("topics", normalize(vectors - vectors.mean(dim=0), dim=1), persistent=False)
+        self.query = nn.Linear(2 * hidden, vectors.shape[1], bias=False)
         nn.init.zeros_(self.query.weight)
         self.register_buffer("topic_center", self._compute_topic_center(encoder), persistent=False)
 
@@ -84,27 +87,18 @@ class TopicLSTM(TokenLSTM):
         return (self._attend(states, inputs) @ self.get_buffer("topics")).mean(dim=0)
 
 
-def make_topics(config: ModelConfig, encoder: PublicEncoder) -> Tensor:
-    """Return the vectors of a model's topics: mean public embeddings of their words.
+def list_topic_tokens(config: ModelConfig, encoder: PublicEncoder) -> list[Tensor]:
+    """Return the token ids of the words of each of a model's topics.
 
-    Returns:
-        For denoising, the public topics; else the names of the classes, which count as public. Shape:
-        (topics, width of the token embeddings).
+    For denoising, these are the public topics; else the names of the classes, which count as public.
 
     Raises:
         NotTrainableError: The token embeddings have another width than the encoder's, as those of ALBERT.
     """
-    table = encoder.token_embeddings
-    if table.shape[1] != encoder.dimension:
+    if encoder.token_embeddings.shape[1] != encoder.dimension:
         raise NotTrainableError(f"its token embeddings have another width than {encoder.dimension}; use lstm")
-    table = (table - table.mean(dim=0)) / table.std()
     if config.objective == "denoise":
         public = PublicTopics.load(encoder)
-        groups = [
-            torch.from_numpy((public.of_token == topic).nonzero()[0]) for topic in range(public.n_topics)
-        ]
-    else:
-        length = min(config.chunk_length, encoder.max_length)
-        chunks = [encoder.chunks(name, length, 1).ids for name in config.labels]
-        groups = [torch.tensor(ids[0] if ids else [], dtype=torch.long) for ids in chunks]
-    return torch.stack([table[ids].sum(dim=0) / max(1, len(ids)) for ids in groups])
+        return [torch.from_numpy((public.of_token == n).nonzero()[0]) for n in range(public.n_topics)]
+    chunks = chunk_names(config, encoder)
+    return [torch.tensor(ids[0] if ids else [], dtype=torch.long) for ids in chunks]
