@@ -106,6 +106,15 @@ def with_progress(each: ForEach, listener: Progress | None) -> ForEach:
     return reporting
 
 
+def _is_broken(executor: ProcessPoolExecutor) -> bool:
+    try:
+        with _safe_path():
+            executor.submit(os.getpid)
+    except BrokenProcessPool:
+        return True
+    return False
+
+
 class WorkerPool:
     """Spawned processes that keep their models between shards.
 
@@ -160,6 +169,11 @@ class WorkerPool:
                 with _safe_path():  # the executor starts a worker here
                     return executor.submit(run_item, stage, work, item, self._seconds)
             except BrokenProcessPool:  # a worker has since died of an earlier item
+                self._replace(executor)
+            except OSError:
+                # Before Python 3.12, a worker that starts while another one dies finds the pipe closed.
+                if not _is_broken(executor):
+                    raise
                 self._replace(executor)
 
     def _outcome(self, future: Future[R], work: Callable[[T], R], item: T, stage: str) -> R:
