@@ -1,0 +1,1 @@
+"""Training by several offices together: shares of exact noise, sums over offices, and their transcript."""
