@@ -38,6 +38,7 @@ from lexveil.privacy.he.parameters import choose_parameters
 
 SEED = 11
 FEATURES, HIDDEN, CLASSES = 384, 64, 10
+LEGAL_1 = 896  # numbers of the default representation
 T = TypeVar("T")
 
 
@@ -73,8 +74,8 @@ def timed(function: Callable[[], T], repeat: int) -> tuple[Timed, T]:
             return Timed(min(seconds), statistics.median(seconds)), result
 
 
-def unit_features(random: np.random.Generator, n: int) -> Floats:
-    features = random.normal(size=(n, FEATURES))
+def unit_features(random: np.random.Generator, n: int, width: int = FEATURES) -> Floats:
+    features = random.normal(size=(n, width))
     return features / np.linalg.norm(features, axis=1, keepdims=True)
 
 
@@ -95,6 +96,14 @@ def heads(random: np.random.Generator) -> Iterator[tuple[str, Head]]:
         parameters = choose_parameters(FEATURES, CLASSES, **asked)
         kind = SlotEvaluator if parameters.packing == "slot" else LinearEvaluator
         yield name, Head(kind(parameters, weight, bias), linear, ClientKeys.generate(parameters))
+    wide = random.normal(size=(LEGAL_1, CLASSES))
+    for profile in ("fast", "sealed"):
+        parameters = choose_parameters(LEGAL_1, CLASSES, profile=profile)
+        evaluator = LinearEvaluator(parameters, wide, bias)
+        yield (
+            f"legal_1_{profile}",
+            Head(evaluator, lambda features: features @ wide + bias, ClientKeys.generate(parameters)),
+        )
     yield from networks(random)
 
 
@@ -124,7 +133,7 @@ def measured(head: Head, random: np.random.Generator, repeat: int) -> tuple[Time
     evaluator, documents = head.evaluator, head.documents
     upload = head.keys.evaluation_keys()
     keys = evaluator.load_keys(upload)
-    features = unit_features(random, documents)
+    features = unit_features(random, documents, evaluator.parameters.n_features)
     (request,) = head.keys.encrypt(features)
     clock, reply = timed(lambda: evaluator.evaluate(request, keys), repeat)
     plain, flooding_level = head.plain(features), evaluator.flooding_level
@@ -210,6 +219,9 @@ def figures(
     def ratio(theirs: Timed, ours: float, target: float | None) -> Figure:
         return Figure(theirs.smallest / ours, target, "x", "higher")
 
+    def per_document(name: str, target: float | None = None) -> Figure:
+        return clocks[name].milliseconds(target, details[name]["documents"])
+
     def megabytes(name: str, target: float | None) -> Figure:
         return Figure(details[name]["keys_bytes"] / 1e6, target, "MB", "lower")
 
@@ -222,15 +234,17 @@ def figures(
         "linear_sealed_over_mm": ratio(product, clocks["linear_sealed"].smallest, None),
         "linear_fast_ms": clocks["linear_fast"].milliseconds(8),
         "linear_sealed_ms": clocks["linear_sealed"].milliseconds(60),
+        "linear_fast_ms_per_document": per_document("linear_fast"),
+        "linear_sealed_ms_per_document": per_document("linear_sealed"),
+        "legal_1_fast_ms_per_document": per_document("legal_1_fast"),
+        "legal_1_sealed_ms_per_document": per_document("legal_1_sealed"),
         "mlp_ms": clocks["mlp"].milliseconds(160),
         "mlp_sealed_ms": clocks["mlp_sealed"].milliseconds(200),
         "mlp_cubic_ms": clocks["mlp_cubic"].milliseconds(160),
         # Twice as many documents per request as the others.
         "mlp_cubic_sealed_ms": clocks["mlp_cubic_sealed"].milliseconds(None),
-        "slot_ms_per_document": clocks["slot"].milliseconds(0.1, details["slot"]["documents"]),
-        "slot_sealed_ms_per_document": clocks["slot_sealed"].milliseconds(
-            None, details["slot_sealed"]["documents"]
-        ),
+        "slot_ms_per_document": per_document("slot", 0.1),
+        "slot_sealed_ms_per_document": per_document("slot_sealed"),
         "keys_linear_fast": megabytes("linear_fast", 0.5),
         "keys_linear_sealed": megabytes("linear_sealed", 5),
         "keys_mlp": megabytes("mlp", 10),
