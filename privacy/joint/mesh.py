@@ -1,0 +1,306 @@
+"""Connections between all offices: mutual TLS, where each office knows the others by their very certificates.
+
+Messages are bytes; nothing that arrives is ever unpickled or run. What the sums need is `exchange` and a
+stream of bytes to each office, so that another transport can take the place of this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+T = TypeVar("T")
+
+_MESSAGE, _STREAM = b"m", b"s"
+_HEADER_BYTES = 9
+_MOST_BYTES = 2**31
+_RETRY_SECONDS = 0.2
+# What an office that has left had sent before is in memory: enough time to use it.
+_GRACE_SECONDS = 5.0
+_READ_BYTES = 2**16
+
+
+class OfficeLeftError(ConnectionError):
+    """An office's connection has ended, or nothing came from it in time.
+
+    Attributes:
+        office: Index of the office; None: it is not known which.
+    """
+
+    def __init__(self, office: int | None, line: str) -> None:
+        super().__init__(line)
+        self.office = office
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What this office shows to the others.
+
+    Attributes:
+        index: Its index.
+        certificate: File of its certificate, PEM.
+        key: File of its private key, PEM, encrypted.
+        password: What opens the key.
+    """
+
+    index: int
+    certificate: Path
+    key: Path
+    password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """An office, as the agreement has it.
+
+    Attributes:
+        name: Its name.
+        host: Host at which it listens.
+        port: Port at which it listens.
+        certificate: Its certificate, DER.
+    """
+
+    name: str
+    host: str
+    port: int
+    certificate: bytes
+
+
+class Mesh:
+    """The open connections of one office to all others.
+
+    Formal guarantee:
+        TLS 1.3 with both certificates required; a peer is whoever shows the very certificate of the
+        agreement, whoever has signed it. So what is sent to an office is read by it alone. Assumptions: those
+        of TLS, and that offices keep their keys.
+    """
+
+    def __init__(self, identity: Identity, peers: Sequence[Peer], patience: float = 600.0) -> None:
+        """Prepare; `with` connects.
+
+        Args:
+            identity: This office.
+            peers: All offices, this one included.
+            patience: Seconds to wait for another office before giving up.
+        """
+        self.index = identity.index
+        self.names = tuple(peer.name for peer in peers)
+        self.loop = asyncio.new_event_loop()
+        self._identity, self._peers, self._patience = identity, peers, patience
+        self._writers: dict[int, asyncio.StreamWriter] = {}
+        self._inbox: dict[int, asyncio.Queue[bytes]] = {}
+        self._streams: dict[int, Callable[[bytes], None]] = {}
+        self._early: dict[int, list[bytes]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._left: dict[int, asyncio.Event] = {}
+        self.bytes_sent = 0
+
+    @property
+    def others(self) -> list[int]:
+        """Indices of the other offices."""
+        return [index for index in range(len(self._peers)) if index != self.index]
+
+    def __enter__(self) -> Self:
+        try:
+            self.loop.run_until_complete(self._connect())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            with suppress(OfficeLeftError):  # the others have everything when all have come here
+                self.exchange([b""] * len(self._peers))
+        self.close()
+
+    def run(self, work: Awaitable[T]) -> T:
+        """Carry out work that waits for what comes in the streams of other offices.
+
+        Raises:
+            OfficeLeftError: A connection has ended, or nothing came in time.
+        """
+        return self.loop.run_until_complete(self._guard(work))
+
+    def exchange(self, messages: Sequence[bytes]) -> list[bytes]:
+        """Send each office its message, and return what each has sent; the own one is returned as it is.
+
+        Offices call it equally often: the k-th call of one meets the k-th of each other.
+
+        Raises:
+            OfficeLeftError: A connection has ended, or nothing came in time.
+        """
+
+        async def trade() -> list[bytes]:
+            for index in self.others:
+                self._send(index, _MESSAGE, messages[index])
+            received = await asyncio.gather(*(self._receive(index) for index in self.others))
+            there = dict(zip(self.others, received, strict=True))
+            return [there.get(index, messages[self.index]) for index in range(len(self._peers))]
+
+        return self.loop.run_until_complete(trade())
+
+    def write_stream(self, office: int, content: bytes) -> None:
+        """Send bytes of the stream to an office."""
+        self._send(office, _STREAM, content)
+
+    def read_stream(self, office: int, receive: Callable[[bytes], None]) -> None:
+        """Hand what comes in the stream of an office to `receive`, from the first byte on."""
+        for content in self._early.pop(office, []):
+            receive(content)
+        self._streams[office] = receive
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self.loop.is_closed():
+            return
+        self.loop.run_until_complete(self._close())
+        self.loop.close()
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers.values():
+            with suppress(OSError, ssl.SSLError):
+                writer.close()
+                await asyncio.wait_for(writer.wait_closed(), 1.0)
+
+    def _send(self, office: int, kind: bytes, content: bytes) -> None:
+        self.bytes_sent += _HEADER_BYTES + len(content)
+        self._writers[office].write(kind + len(content).to_bytes(8, "big") + content)
+
+    async def _receive(self, office: int) -> bytes:
+        """Return the next message of an office; those that it sent before it left count."""
+        getting = asyncio.ensure_future(self._inbox[office].get())
+        leaving = asyncio.ensure_future(self._left[office].wait())
+        try:
+            await asyncio.wait(
+                {getting, leaving}, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            if getting.done():
+                return getting.result()
+            raise self._describe_loss(office, left=leaving.done())
+        finally:
+            getting.cancel()
+            leaving.cancel()
+
+    async def _guard(self, work: Awaitable[T]) -> T:
+        task = asyncio.ensure_future(work)
+        leaving = {asyncio.ensure_future(self._left[office].wait()): office for office in self.others}
+        try:
+            await asyncio.wait({task, *leaving}, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
+            gone = [office for one, office in leaving.items() if one.done()]
+            if not task.done() and gone:
+                await asyncio.wait({task}, timeout=_GRACE_SECONDS)
+            if task.done():
+                return task.result()
+            raise self._describe_loss(gone[0] if gone else None, left=bool(gone))
+        finally:
+            for one in (task, *leaving):
+                one.cancel()
+
+    def _describe_loss(self, office: int | None, left: bool) -> OfficeLeftError:
+        who = "an office" if office is None else f"office {self.names[office]}"
+        if left:
+            return OfficeLeftError(office, f"the connection to {who} has ended")
+        return OfficeLeftError(office, f"{who} has sent nothing for {self._patience:.0f} seconds")
+
+    async def _connect(self) -> None:
+        accepted: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await accepted.put((reader, writer))
+
+        me = self._peers[self.index]
+        server = await asyncio.start_server(
+            accept, me.host, me.port, ssl=self._context(ssl.Purpose.CLIENT_AUTH)
+        )
+        try:
+            async with asyncio.timeout(self._patience):
+                later = range(self.index + 1, len(self._peers))
+                await asyncio.gather(*(self._call(index) for index in later))
+                while len(self._writers) < len(self.others):
+                    self._welcome(*await accepted.get())
+        except TimeoutError:
+            missing = [self.names[i] for i in self.others if i not in self._writers]
+            line = f"no connection to office {', '.join(missing)} in {self._patience:.0f} seconds"
+            raise OfficeLeftError(None, line) from None
+        finally:
+            server.close()
+
+    async def _call(self, index: int) -> None:
+        peer, context = self._peers[index], self._context(ssl.Purpose.SERVER_AUTH)
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(peer.host, peer.port, ssl=context)
+            except ssl.SSLCertVerificationError:
+                raise OfficeLeftError(
+                    index, f"office {peer.name} shows another certificate than the agreement's"
+                ) from None
+            except OSError:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            if _certificate(writer) != peer.certificate:
+                raise OfficeLeftError(
+                    index, f"office {peer.name} shows another certificate than the agreement's"
+                )
+            self._keep(index, reader, writer)
+            return
+
+    def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Keep a connection from an earlier office of the agreement; close any other."""
+        shown = _certificate(writer)
+        callers = [i for i in range(self.index) if self._peers[i].certificate == shown]
+        if callers and callers[0] not in self._writers:
+            self._keep(callers[0], reader, writer)
+        else:
+            writer.close()
+
+    def _keep(self, index: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers[index], self._inbox[index] = writer, asyncio.Queue()
+        self._left[index] = asyncio.Event()
+        self._tasks.append(self.loop.create_task(self._listen(index, reader)))
+
+    async def _listen(self, index: int, reader: asyncio.StreamReader) -> None:
+        try:
+            while True:
+                header = await reader.readexactly(_HEADER_BYTES)
+                length = int.from_bytes(header[1:], "big")
+                if length > _MOST_BYTES:
+                    raise OSError("too long")
+                self._deliver(index, header[:1], await reader.readexactly(length))
+        except (OSError, asyncio.IncompleteReadError):
+            self._left[index].set()
+
+    def _deliver(self, index: int, kind: bytes, content: bytes) -> None:
+        if kind == _MESSAGE:
+            self._inbox[index].put_nowait(content)
+        elif (receive := self._streams.get(index)) is not None:
+            receive(content)
+        else:
+            self._early.setdefault(index, []).append(content)
+
+    def _context(self, purpose: ssl.Purpose) -> ssl.SSLContext:
+        pinned = "".join(ssl.DER_cert_to_PEM_cert(peer.certificate) for peer in self._peers)
+        context = ssl.create_default_context(purpose, cadata=pinned)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.check_hostname = False  # the very certificate is compared
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(
+            self._identity.certificate, self._identity.key, lambda: self._identity.password
+        )
+        return context
+
+
+def _certificate(writer: asyncio.StreamWriter) -> bytes | None:
+    secured: ssl.SSLObject = writer.get_extra_info("ssl_object")
+    return secured.getpeercert(binary_form=True)

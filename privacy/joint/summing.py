@@ -1,0 +1,285 @@
+"""The sum of all offices' uploads, and the evidence of it: each office signs what it sends.
+
+`OpenSumming`: each office shows its upload to the others. `SecretSumming`: each office splits its upload into
+shares; the norm of each upload is checked unseen, and only the sum is opened. Either way each office then signs
+what it has received from each other one, so that nobody can show two different things.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from lexveil.privacy.joint.mesh import Mesh
+from lexveil.privacy.joint.noise import Integers, SharedNoise
+from lexveil.privacy.joint.secret_sharing import Field, NormCheck, Share
+from lexveil.privacy.joint.signing import Certificate, Place, Signer
+
+# An honest office's noise exceeds the bound of the norm with a probability below 2 to the minus this.
+_UNLIKELY_BITS = 80
+_UPLOAD, _SHARE, _SUM_SHARE, _SEEN = "upload", "share of an upload", "share of the sum", "list of uploads"
+
+
+class UploadRefusedError(Exception):
+    """An office's upload is longer than its owners and its noise can make it.
+
+    Attributes:
+        office: Index of the office.
+    """
+
+    def __init__(self, office: int, step: int) -> None:
+        super().__init__(f"the upload of step {step} is longer than its owners and noise can make it")
+        self.office = office
+
+
+class EquivocationError(Exception):
+    """An office has sent different offices different messages of one step.
+
+    Attributes:
+        office: Index of the office.
+    """
+
+    def __init__(self, office: int, step: int) -> None:
+        super().__init__(f"step {step}: not the same message was sent to all offices")
+        self.office = office
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Who takes part, and what is signed with.
+
+    Attributes:
+        agreement: Digest of the agreement, 32 bytes.
+        certificates: Certificate of each office.
+        weights: Number of weights.
+    """
+
+    agreement: bytes
+    certificates: tuple[Certificate, ...] = field(repr=False)
+    weights: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Signed messages from which anybody who has the certificates recomputes the sum of a step.
+
+    Attributes:
+        opened: What each office has opened: its upload, or its share of the sum.
+        seen: What each office has signed that it received.
+    """
+
+    opened: tuple[bytes, ...] = field(repr=False)
+    seen: tuple[bytes, ...] = field(repr=False)
+
+
+class Summing(Protocol):
+    """A way to add up uploads."""
+
+    def add_up(self, step: int, upload: Integers) -> tuple[Integers, Evidence]:
+        """Return the sum of a step, checked, with its evidence."""
+        ...
+
+    def recompute(self, step: int, evidence: Evidence) -> Integers:
+        """Return the sum of a step, after checking all signatures. Shape: (weights,)."""
+        ...
+
+
+def bound_upload(noise: SharedNoise, weights: int, owners: int, offices_per_owner: int = 1) -> int:
+    """Return the largest squared norm of an upload that is accepted.
+
+    Formal guarantee:
+        An honest office's upload exceeds it with probability below 2**-80, whatever its documents are: at
+        most all of its owners are drawn, and the norm of the noise is bounded by Hsu, Kakade & Zhang 2012 ("A tail
+        inequality for quadratic forms of subgaussian random vectors", theorem 1); discrete Gaussians are
+        subgaussian (Canonne, Kamath & Steinke 2020, corollary 17).
+    """
+    unlikely = _UNLIKELY_BITS * math.log(2)
+    drawn = noise.deviation * math.sqrt(weights + 2 * math.sqrt(weights * unlikely) + 2 * unlikely)
+    return math.ceil(owners * noise.sensitivity / offices_per_owner + drawn) ** 2
+
+
+class OpenSumming:
+    """Each office shows its upload to all others."""
+
+    def __init__(
+        self, parties: Parties, bounds: Sequence[int], mesh: Mesh | None, signer: Signer | None
+    ) -> None:
+        """Prepare.
+
+        Args:
+            parties: The offices.
+            bounds: Largest squared norm of each office's uploads.
+            mesh: Connections; None: to recompute only.
+            signer: This office's key; None: to recompute only.
+        """
+        self._parties, self._bounds, self._mesh, self._signer = parties, bounds, mesh, signer
+
+    def add_up(self, step: int, upload: Integers) -> tuple[Integers, Evidence]:
+        """Return the sum of a step, checked, with its evidence. Shape: (weights,).
+
+        Raises:
+            ForgedError: A message was changed.
+            UploadRefusedError: An upload is too long.
+            EquivocationError: An office has sent different things.
+            OfficeLeftError: An office does not answer.
+        """
+        assert self._mesh is not None
+        assert self._signer is not None
+        opened = _broadcast(self._mesh, self._signer, self._parties, _UPLOAD, step, _encode(upload))
+        evidence = _confirm(self._mesh, self._signer, self._parties, step, opened)
+        return self.recompute(step, evidence), evidence
+
+    def recompute(self, step: int, evidence: Evidence) -> Integers:
+        """Return the sum of a step, after checking all signatures. Shape: (weights,).
+
+        Raises:
+            ForgedError, UploadRefusedError, EquivocationError: As in `add_up`.
+        """
+        total = np.zeros(self._parties.weights, np.int64)
+        for sender, payload in enumerate(_open_all(self._parties, _UPLOAD, step, evidence.opened)):
+            upload = _decode(payload, self._parties.weights)
+            if upload is None or sum(int(one) ** 2 for one in upload) > self._bounds[sender]:
+                raise UploadRefusedError(sender, step)
+            total += upload
+        _check_seen(self._parties, step, evidence)
+        return total
+
+
+class SecretSumming:
+    """Each office splits its upload into shares; the sum alone is opened.
+
+    Formal guarantee:
+        Up to `threshold` offices together learn the sum of the others' uploads, and, of each upload, whether
+        its norm is within the bound, which an honest one is but for a probability below 2**-80: nothing else,
+        up to the 2**-79 of `NormCheck`. Assumptions: all follow the protocol; those of `Mesh` and
+        `NormCheck`. Offices that do not can make the sum wrong only by adding a vector of their own: shares
+        of the sum that do not fit together are refused, if more than `threshold` offices follow the protocol.
+    """
+
+    def __init__(
+        self,
+        parties: Parties,
+        bounds: Sequence[int],
+        threshold: int,
+        mesh: Mesh | None,
+        signer: Signer | None,
+    ) -> None:
+        """Prepare, and connect the secret computation; the offices call it at the same point.
+
+        Args:
+            parties: The offices.
+            bounds: Largest squared norm of each office's uploads.
+            threshold: Number of offices that learn nothing but the sum.
+            mesh: Connections; None: to recompute only.
+            signer: This office's key; None: to recompute only.
+
+        Raises:
+            JoinExtraMissingError: The extra is not installed.
+            OfficeLeftError: An office does not answer.
+        """
+        self._parties, self._bounds, self._mesh, self._signer = parties, bounds, mesh, signer
+        bits = max(max(bounds).bit_length() + 2, 64)
+        self._field = Field(bits, len(parties.certificates), threshold)
+        self._norms = None if mesh is None else NormCheck(mesh, self._field)
+
+    def add_up(self, step: int, upload: Integers) -> tuple[Integers, Evidence]:
+        """Return the sum of a step, checked, with its evidence. Shape: (weights,).
+
+        Raises:
+            ForgedError: A message was changed.
+            UploadRefusedError: An upload is too long.
+            EquivocationError: An office has sent different things.
+            InconsistentSharesError: Shares of the sum do not fit together.
+            OfficeLeftError: An office does not answer.
+        """
+        mesh, signer, parties = self._mesh, self._signer, self._parties
+        assert mesh is not None
+        assert signer is not None
+        assert self._norms is not None
+        places = [
+            Place(parties.agreement, _SHARE, step, mesh.index, other) for other in range(len(mesh.names))
+        ]
+        signed = mesh.exchange(
+            [
+                signer.sign(place, share)
+                for place, share in zip(places, self._field.split(upload), strict=True)
+            ]
+        )
+        shares: list[Share] = []
+        for sender, message in enumerate(signed):
+            place = Place(parties.agreement, _SHARE, step, sender, mesh.index)
+            shares.append(self._read(sender, step, parties.certificates[sender].open(place, message)))
+        for sender, within in enumerate(self._norms.are_within(self._field, shares, self._bounds)):
+            if not within:
+                raise UploadRefusedError(sender, step)
+        opened = _broadcast(mesh, signer, parties, _SUM_SHARE, step, self._field.add(shares))
+        evidence = _confirm(mesh, signer, parties, step, opened)
+        return self.recompute(step, evidence), evidence
+
+    def recompute(self, step: int, evidence: Evidence) -> Integers:
+        """Return the sum of a step, after checking all signatures. Shape: (weights,).
+
+        Raises:
+            ForgedError, UploadRefusedError, EquivocationError, InconsistentSharesError: As in `add_up`.
+        """
+        opened = _open_all(self._parties, _SUM_SHARE, step, evidence.opened)
+        shares = [self._read(sender, step, share) for sender, share in enumerate(opened)]
+        _check_seen(self._parties, step, evidence)
+        return self._field.combine(shares)
+
+    def _read(self, sender: int, step: int, share: bytes) -> Share:
+        try:
+            return self._field.read(share, self._parties.weights)
+        except ValueError:
+            raise UploadRefusedError(sender, step) from None
+
+
+def _broadcast(
+    mesh: Mesh, signer: Signer, parties: Parties, kind: str, step: int, payload: bytes
+) -> tuple[bytes, ...]:
+    """Sign a message and send it to all offices; return what each has sent, once its signature is checked."""
+    mine = signer.sign(Place(parties.agreement, kind, step, mesh.index), payload)
+    signed = tuple(mesh.exchange([mine] * len(parties.certificates)))
+    _open_all(parties, kind, step, signed)
+    return signed
+
+
+def _open_all(parties: Parties, kind: str, step: int, signed: Sequence[bytes]) -> list[bytes]:
+    return [
+        certificate.open(Place(parties.agreement, kind, step, sender), message)
+        for sender, (certificate, message) in enumerate(zip(parties.certificates, signed, strict=True))
+    ]
+
+
+def _confirm(mesh: Mesh, signer: Signer, parties: Parties, step: int, opened: tuple[bytes, ...]) -> Evidence:
+    seen = _broadcast(mesh, signer, parties, _SEEN, step, _digest_all(opened))
+    return Evidence(opened, seen)
+
+
+def _check_seen(parties: Parties, step: int, evidence: Evidence) -> None:
+    mine = _digest_all(evidence.opened)
+    size = hashlib.sha256().digest_size
+    for theirs in _open_all(parties, _SEEN, step, evidence.seen):
+        for sender in range(len(parties.certificates)):
+            place = slice(sender * size, (sender + 1) * size)
+            if theirs[place] != mine[place]:
+                raise EquivocationError(sender, step)
+
+
+def _digest_all(signed: Sequence[bytes]) -> bytes:
+    return b"".join(hashlib.sha256(message).digest() for message in signed)
+
+
+def _encode(numbers: Integers) -> bytes:
+    return numbers.astype("<i8").tobytes()
+
+
+def _decode(payload: bytes, weights: int) -> Integers | None:
+    if len(payload) != 8 * weights:
+        return None
+    return np.frombuffer(payload, dtype="<i8").astype(np.int64)
