@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lexveil.nlp.letters import HAN
@@ -62,6 +63,31 @@ _BRAZILIAN = SHARED.compile(
 _LONG = SHARED.compile(
     r"(?<![\w.,/$€£#-])\d{9,20}(?![\w%]|[.,/-]\d| (?:euros?|dollars?|EUR|USD|liras?|TRL|元))"
 )
+# What states call their numbers elsewhere. After such a label a wrong check digit, or a letter read for a
+# digit, doesn't matter: people mistype numbers, and scans misread them.
+_LONG_LABEL = (
+    r"(?i:\b(?:cod(?:ice|\.)? ?fisc(?:ale|\.)?|part(?:ita|\.)? ?iva|cart[ae] d['’ ]?identit[àé]|patente|tessera sanitaria"
+    r"|documento nacional de identidad|seguridad social|c[ée]dula|cuit|cuil|curp|pasaporte|passaporte?|passeport|paspoort|paszport\w{0,3}"
+    r"|burgerservice|rijksregister|sofi|rijbewijs|pesel|regon|dow(?:ód|odu|odem) osobist\w{1,3}|cnpj|cpf|ctps|t[íi]tulo de eleitor"
+    r"|cart[ãa]o de cidad[ãa]o|bilhete de identidade|s[ée]curité sociale|s[ée]cu|num[ée]ro (?:national|fiscal)|carte nationale d['’]identité|titre de s[ée]jour|permis de conduire"
+    r"|siren|siret|rcs(?: de)? [\w-]{2,30}|steuer-?(?:id(?:entifikation)?s?)?-?|idnr|(?:sozial|renten|kranken|unfall)?versicher(?:ungs|ten)|svnr|rvnr|personalausweis|reisepass|führerschein|ausweis"
+    r"|personnummer|personnr|f[øö]dselsnummer|organisationsnummer|henkilötunnus|hetu|adóazonosító|személyi|kimlik"
+    r"|osobn[aeu] iskaznic[aeu]|jmbg|oib|aadhaa?r|bsn))"
+)
+_SHORT_LABEL = (
+    r"\b(?:[Rr]odn(?:é|ého|ým) čísl\w{1,2}|[Ll]ičn[aeu] kart[aeu]|[Mm]atični broj|ЕГН|ИНН|СНИЛС|[Пп]аспорт|ОГРН|ΑΦΜ|ΑΜΚΑ|ΑΔΤ|ЈМБГ|[Мм]атични број"
+    r"|C\. ?F\.|CF|P\. ?I\.|D\.? ?N\.? ?I\b|N\.? ?I\.? ?[EF]\b|C\.I\.F|NUSS|NIPC|NISS|NIP|NIT|CNH|RG|NIR|SS|CNI|IČO?|DIČ|r\. ?č|CPR|CVR|CNP|CUI|KRS|KvK|PAN|RUT|RFC|NIN|PIS(?:/PASEP)?|SV|AHV|TAJ|CCCD|CMND)"
+)
+_NUMBER_WORDS = r"(?i:nummer|number|numer\w{0,3}|n[uú]m(?:ero)?|num[ée]ro|numero|n[rcoº°]|no|n|č|szám|jele|broj|id|mf|me|sob|o|sous|le|under|unter|der|seria|s[ée]rie|is|ist|est|è|es|was|de|du|di|della|ssp)"
+_MISTYPED = tuple(
+    SHARED.compile(
+        rf"{label}(?:[^\w\n]{{0,3}}{_NUMBER_WORDS}(?![^\W\d])){{0,4}}[^\w\n]{{0,3}}(?<!\w)"
+        r"((?=[^\d\n]{0,12}\d)(?:[A-Z]{1,6}[ ./-]?){0,2}\d[A-Z\d]{0,20}(?:[ ./-](?:[A-Z]{0,3}\d[A-Z\d]{0,15}|[A-Z])(?![A-Za-z])){0,7})(?!\w)"
+    )
+    for label in (_LONG_LABEL, _SHORT_LABEL)
+)
+_MISTYPED_DIGITS = 5
+_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d\d|(?:19|20)\d\d[./-]\d\d[./-]\d\d")
 _PLOTS = SHARED.compile(
     r"(?i:\b(?:plots?|parcels?|cadastral (?:units?|plots?|parcels?)|land regist\w{1,6}(?: entry| folio)?|folio|title|deed)(?: of land)?,? (?:nos?\.?|numbers?|under nos?\.) ?)(\d[\d/.-]*(?:(?:, | and |, and )\d[\d/.-]*)*(?<=\d))"
 )
@@ -120,7 +146,12 @@ class LexveilIdentityRecognizer(RuleRecognizer):
         )
         yield from find_matches(text, "ID_NUMBER", _BARE, _LONG)
         yield from find_matches(text, "ID_NUMBER", LABELED, _PLOTS, group=1)
-        for pattern in (_LABELED, _LABELED_ZH):
+        for pattern, fewest in (
+            (_LABELED, _FEWEST_DIGITS),
+            (_LABELED_ZH, _FEWEST_DIGITS),
+            *((pattern, _MISTYPED_DIGITS) for pattern in _MISTYPED),
+        ):
             for match in pattern.finditer(text):
-                if sum(map(str.isdigit, match.group(1))) >= _FEWEST_DIGITS:
+                number = match.group(1)
+                if sum(map(str.isdigit, number)) >= fewest and not _DATE.fullmatch(number):
                     yield Finding(match.start(1), match.end(1), "ID_NUMBER", LABELED)

@@ -52,7 +52,15 @@ _CANDIDATE = SHARED.compile(r"(?<![\w,.$€£])[A-Z\d](?:[ ./-]?[A-Z\d]){6,24}(?
 _OTHER_NUMBER = re.compile(
     r"\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}[./-]\d{2}[./-]\d{2}|(?:19|20)\d\d[-/](?:19|20)\d\d|\d{3,6}/\d{2,4}|(?:\d{1,3} )+(?:000)"
 )
+# Numbers whose form says what they are, whatever their check digits: an Italian tax code, where letters may
+# stand for digits, a Spanish identity card, a French social security number by its groups.
+_UNMISTAKABLE = re.compile(
+    r"(?:[A-Z]{3} ?){2}[\dL-NP-V]{2}[A-EHLMPR-T][\dL-NP-V]{2} ?[A-Z][\dL-NP-V]{3}[A-Z]"
+    r"|\d{2}\.?\d{3}\.?\d{3}[ -]?[A-HJ-NP-TV-Z]"
+    r"|[12] \d{2} (?:0[1-9]|1[0-2]|[2-9]\d) (?:\d{2}|2[AB]) \d{3} \d{3}(?: \d{2})?"
+)
 _REACH = 80
+_NEAR = 12
 _FEWEST_DIGITS = 4
 _SURE_SHAPE = 0.5
 _LONG = 9
@@ -102,6 +110,8 @@ class LexveilNationalNumberRecognizer(RuleRecognizer):
         for match in _CANDIDATE.finditer(text):
             piece = match.group()
             if sum(map(str.isdigit, piece)) >= _FEWEST_DIGITS and not _OTHER_NUMBER.fullmatch(piece):
+                if _UNMISTAKABLE.fullmatch(piece):
+                    yield Finding(match.start(), match.end(), "ID_NUMBER", SHAPED)
                 yield from _find_kinds(text, match.start(), match.end())
 
 
@@ -111,14 +121,21 @@ def _find_kinds(text: str, start: int, end: int) -> Iterator[Finding]:
     # A label in capitals may be the beginning of the candidate itself: "NINO AB123456C".
     context = text[max(0, start - _REACH) : end].lower()
     expected: set[int] = set()
+    labeled: set[int] = set()
+    near = len(context) - (end - start) - _NEAR
     for word in words.finditer(context):
         expected |= kinds_of[word.group()]
+        if word.end() > near:
+            labeled |= kinds_of[word.group()]
     for index, kind in enumerate(kinds):
         if not (kind.checked or index in expected):
             continue
         for pattern, pattern_score in kind.patterns:
             for match in pattern.finditer(text, start, end):
                 score = _score(kind.recognizer, match.group(), pattern_score, index in expected)
+                if not score and kind.checked and index in labeled:
+                    # Its label stands right before it: somebody mistyped the number.
+                    score = SHAPED
                 if score:
                     yield Finding(match.start(), match.end(), kind.type, score)
 

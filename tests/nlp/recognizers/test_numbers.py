@@ -17,7 +17,7 @@ from lexveil.nlp.recognizers.online import LexveilOnlineRecognizer
 from lexveil.nlp.recognizers.phone import LexveilPhoneRecognizer
 from lexveil.nlp.recognizers.plate import LexveilPlateRecognizer
 from lexveil.nlp.recognizers.quantity import LexveilQuantityRecognizer
-from tests.nlp.recognizers.marked import find_in, normalize, unmark
+from tests.nlp.recognizers.marked import find_in, mark, normalize, unmark
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,11 @@ def test_numbers_that_are_no_telephones(text: str) -> None:
         "Konto Nr. ⟦1234567⟧",
         "账号为⟦6222021234567890123⟧",
         "尾号⟦1234⟧的银行卡",
-        "to DE88 3704 0044 0532 0130 00 today",
-        "card 4539 1488 0343 6468",
-        "card 4111 1111 1111 1111",
+        "to ⟦DE88 3704 0044 0532 0130 00⟧ today",
+        "card ⟦4539 1488 0343 6468⟧",
+        "card ⟦4111 1111 1111 1111⟧",
+        "to DE88 3704 0044 0532 0130 today",
+        "4539 1488 0343 6468 units",
         "0000 0000 0000 0000",
         "on account of 12 errors",
         "the account of Ms Roe",
@@ -209,6 +211,50 @@ def test_identity_numbers(text: str) -> None:
 )
 def test_national_numbers(text: str) -> None:
     assert find_in(LexveilNationalNumberRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "codice fiscale ⟦RSSMRA80A01H501X⟧",
+        "cod. fisc. ⟦RSSMRA80A01H5O1X⟧, nato a Roma",
+        "C. F. ⟦RSS MRA 80A01 H501X⟧",
+        "Mario Rossi, ⟦RSSMRA80A01H501X⟧, dichiara",
+        "P. IVA ⟦01234567891⟧",
+        "D.N.I. nº ⟦12.345.678-A⟧, comparece",
+        "documento nacional de identidad número ⟦12345678-A⟧",
+        "Ana Ruiz, ⟦12345678A⟧, comparece",
+        "burgerservicenummer ⟦1234.56.789⟧",
+        "rijksregisternummer ⟦85.07.30-033.62⟧",
+        "nr PESEL: ⟦440514 01358⟧, wniósł",
+        "(PESEL: ⟦4405I401359⟧)",
+        "dowód osobisty ⟦ABA123456⟧",
+        "inscrito no CPF sob o nº ⟦12345678900⟧",
+        "portador do RG ⟦12.345.678-X⟧",
+        "numéro de sécurité sociale ⟦1 85 05 78 006 084 00⟧",
+        "n° de sécu : ⟦1 85 05 78 O06 084 36⟧, a interjeté",
+        "au RCS de Paris sous le numéro ⟦123 456 789⟧",
+        "Steuer-Identifikationsnummer: ⟦12 345 678 901⟧",
+        "Rentenversicherungsnummer ⟦65 170839 J 004⟧, hat",
+        "Aadhaar No. ⟦1234 5678 9012⟧",
+        "TFN ⟦123 456 783⟧",
+        "rodné číslo ⟦800101/1234⟧",
+        "henkilötunnus ⟦010180-123X⟧",
+        "СНИЛС ⟦112-233-445 96⟧",
+        "passeport délivré le 12.05.2004",
+        "Reisepass 12.05.2004",
+        "la patente de 2004",
+        "RG 7 und RG 8",
+    ],
+)
+def test_a_label_makes_up_for_a_wrong_check_digit(text: str) -> None:
+    plain = unmark(text)
+    found = [
+        (finding.start, finding.end)
+        for recognizer in (LexveilIdentityRecognizer(), LexveilNationalNumberRecognizer())
+        for finding in recognizer.find(plain)
+    ]
+    assert mark(plain, found) == normalize(text)
 
 
 @pytest.mark.parametrize(
