@@ -16,11 +16,11 @@ _COURT_DE = (
     rf"(?:BGH|BVerfG|BVerwG|BAG|BSG|BFH|BPatG|EuGH|EuG|EGMR|RG|RFH|BayObLG|BayVGH|KG|GmS-?OGB|(?:(?:Schleswig-Holsteinisches |Bayerisches |Hessisches |Thüringer |Sächsisches |Hanseatisches |Brandenburgisches |Saarländisches |Niedersächsisches )?"
     rf"(?:OLG|LG|AG|VG|OVG|VGH|LAG|ArbG|LSG|SG|FG)(?: [{UPPER}][\w/-]+(?:[ -](?:am|an der|a\.|i\.)? ?[{UPPER}][\w.]+)?)?)|Bundesgerichtshofs?|Bundesverfassungsgerichts?|Bundesverwaltungsgerichts?|Bundesarbeitsgerichts?|Bundessozialgerichts?|Bundesfinanzhofs?)"
 )
-_HIGHEST_DE = r"(?:BGH|BVerfG|BVerwG|BAG|BSG|BFH|BPatG|EuGH|EuG|EGMR|Bundesgerichtshofs?|Bundesverfassungsgerichts?|Bundesverwaltungsgerichts?|Bundesarbeitsgerichts?|Bundessozialgerichts?|Bundesfinanzhofs?)"
+_HIGHEST_DE = r"(?:GmS-?OGB|BGH|BVerfG|BVerwG|BAG|BSG|BFH|BPatG|EuGH|EuG|EGMR|Bundesgerichtshofs?|Bundesverfassungsgerichts?|Bundesverwaltungsgerichts?|Bundesarbeitsgerichts?|Bundessozialgerichts?|Bundesfinanzhofs?)"
 _DATE_DE = r"\d{1,2}\. ?(?:\d{1,2}\.|Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember) ?\d{2,4}"
 _JOURNAL_DE = (
     r"(?:Neue Juristische Wochenschrift(?:-[\w-]+(?: Zivilrecht)?)?(?: - NJW(?:-RR)? -)?|BGHZ|BGHSt|BGHR|BVerfGE|BVerfGK|BVerwGE|BAGE|BSGE|BFHE|BFH ?/ ?NV|BStBl(?:\.? (?:I{1,3}))?|BGBl\.? ?I{0,3}|RGZ|RGSt|NJW(?:-RR|-Spezial)?|NZA(?:-RR)?|NVwZ(?:-RR)?|NStZ(?:-RR)?|NZI|NZG|NZM|NZS|WM|ZIP|MDR|GRUR(?:-RR|-RS|-Prax|Int| Int\.?)?|WRP|BKR|GuT|FamRZ|VersR|DB|BB|DStR|EFG|"
-    r"JZ|JR|JuS|StV|wistra|WuM|EuZW|EuGRZ|DVBl|DÖV|BauR|BeckRS|BRAK-Mitt|CR|K&R|MMR|ZD|ZUM|AuR|AP|EzA|SozR|ZInsO|ZMR|ZfBR|VBlBW|BayVBl|InfAuslR|juris|Mitt|Bl\.f\.PMZ|BlPMZ|Slg\.?|Buchholz|JurBüro|ZUR|NuR|RdL|AgrarR|HFR|StE)"
+    r"JZ|JR|JuS|StV|wistra|WuM|EuZW|EuGRZ|DVBl|DÖV|BauR|BeckRS|BRAK-Mitt|CR|K&R|MMR|ZD|ZUM|AuR|AP|EzA|SozR|ZInsO|ZMR|ZfBR|VBlBW|BayVBl|NWVBl\.?|NdsVBl\.?|ThürVBl|SächsVBl|FGPrax|InstGE|RdA|ZTR|NZV|MedR|InfAuslR|juris|Mitt|Bl\.f\.PMZ|BlPMZ|Slg\.?|Buchholz|JurBüro|ZUR|NuR|RdL|AgrarR|HFR|StE)"
 )
 _LOCATOR_DE = r"(?:Rn\.?|RdNr\.?|Rdnr\.?|Rdn\.?|Rz\.?|Tz\.?|S\.|Nr\.|juris|Ls\.)"
 # The key word or the trade mark by which a decision is known: "GRUR 2010, 1098 Rn. 44 - Calvin Klein".
@@ -34,7 +34,7 @@ _CODE_DE = rf"(?:(?:[{UPPER}][{LOWER}]{{0,8}}){{1,4}}[{UPPER}][{LOWER}{UPPER}]{{
 
 # Text after a cited decision: a report, a passage, a collection.
 _SOURCE_DE = rf"(?:{_REPORT_DE}|{_LOCATOR_DE} ?\d+(?: f{{1,2}}\.)?|juris|www\.[a-z.-]+\.(?:de|eu)|zit(?:iert)? nach juris|n\.? ?v\.|zur Veröffentlichung)"
-_NUMBER_DE = rf"(?:Az\.?:? ?|Rs\. ?)?(?:I-)?{FILE_NUMBER_DE}(?: ?[<(\[][\w ./-]{{2,20}}[>)\]])?(?:(?:,|,? und) (?:I-)?{FILE_NUMBER_DE}){{0,4}}"
+_NUMBER_DE = rf"(?:Az\.?:? ?|Rs\. ?)?(?:(?:OVG|VGH|BVerwG) )?(?:I-)?{FILE_NUMBER_DE}(?: ?[<(\[][\w ./-]{{2,20}}[>)\]])?(?:(?:,|,? und) (?:I-)?{FILE_NUMBER_DE}){{0,4}}"
 # Who writes about the law, and in what.
 _AUTHORS_DE = (
     rf"(?!(?:Herrn?|Frau|Kläger|Beklagte|Zeug)\w*\b)[{UPPER}][{LOWER}][\w-]+(?:/[{UPPER}][\w-]+){{0,4}}"
@@ -42,18 +42,24 @@ _AUTHORS_DE = (
 _CODES_DE = r"(?:BGB|ZPO|StGB|StPO|HGB|GG|VwGO|VwVfG|InsO|AktG|GmbHG|FamFG|UrhG|MarkenG|PatG|EStG|UStG|AO|SGB [IVX]{1,4}|KSchG|BetrVG|ArbGG|UWG|WEG|RVG|GKG|VVG|GVG|EuGVVO|DSGVO|DS-GVO|UmwG|BauGB|AufenthG|AsylG|BetrAVG|TVG|OWiG|StVG|StVO|ABGB|OR|ZGB)"
 _COMMENTARIES_DE = r"M(?:ü|ue)Ko(?:-?[A-Z]\w+)?|Beck(?:OK|OGK)(?:[ -]?[A-Z]\w+)?|Staudinger|Palandt|Grüneberg|Soergel|Erman|Zöller|Musielak|Thomas/Putzo|Jauernig|Schönke/Schröder|Meyer-Goßner|Kopp/Schenke|Maunz/Dürig|ErfK|Stein/Jonas|Medicus/Petersen|Larenz/Canaris"
 _BETWEEN_DE = r"[ ,;:()-]{1,4}"
+# The Union, its organs as authors of an act, and what an act is about: no sentence and no person in between.
+_UNION_DE = r"(?:EG|EU|EWG|JI|GASP|EURATOM|Euratom|EGKS)"
+_UNION_BODY_DE = r"(?: (?i:des europäischen parlaments(?: und des rat(?:e?s))?|des rates|der (?:europäischen )?kommission))?"
+_TOPIC_DE = r"(?:(?i:zur|zum|über|betreffend|zwischen|des europäischen|des rates|für|gegen)\b)(?:(?! (?:vom|durch|seitens|dass) |\. [A-ZÄÖÜ]|Kläger|Beklagt|Herrn? |Frau |Zeug|Angeklagt|Antragst|Betroffen|Brief|Schreiben|Bescheid|Urteil)[^;,()\n])"
 
 RULES = (
     # Germany. In a chain, no court precedes a decision: "...; vom 3. Mai 2001 VIII R 4/00, BFHE 195, 1".
     make_rule(rf"(?:\b(?:vom|v\.) )?(?<![\d.]){_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})+", "/", "."),
     make_rule(rf"(?<=[;,] )(?:vom |v\. )?{_DATE_DE}{_BETWEEN_DE}{_NUMBER_DE}|\b(?:und|sowie|und vom|vom) (?:vom )?{_DATE_DE} (?:- )?{FILE_NUMBER_DE}(?= ?[-,;)<])", "/", "."),
     make_rule(rf"(?<![\w/]){_NUMBER_DE}{_BETWEEN_DE}{_REPORT_DE}", "/"),
-    make_rule(rf"\b{_COURT_DE}(?: ?[-<(] ?{_COURT_DE} ?[->)])?(?: ?< ?Kammer ?>)?,? (?:vom|v\.) {_DATE_DE}(?:{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})*|(?:{_BETWEEN_DE}{_SOURCE_DE})+)|\b{_HIGHEST_DE} (?:vom|v\.) {_DATE_DE}", ".", "vom"),
+    make_rule(rf"\b{_COURT_DE}(?: ?[-<(] ?{_COURT_DE} ?[->)])?(?: ?< ?Kammer ?>)?,? (?:vom|v\.) {_DATE_DE}(?:{_BETWEEN_DE}{_NUMBER_DE}(?:{_BETWEEN_DE}{_SOURCE_DE})*|(?:{_BETWEEN_DE}{_SOURCE_DE})+)|\b{_HIGHEST_DE}(?:,? (?:Urteil|Urt\.|Beschluss|Beschl\.|Entscheidung))? (?:vom|v\.) {_DATE_DE}(?: - \d{{1,3}}/\d{{2}}(?= ?[-,;)]))?", ".", "vom"),
     make_rule(rf"\b(?:EuGH|EuG|EGMR|Gerichtshofs?(?: der Europäischen (?:Union|Gemeinschaften))?(?: \(EuGH\))?)(?:(?!Kläger|Beschwerde|Angeklagt|Herrn? |Frau |Zeug)[^;()\n]){{0,60}}? (?:vom|v\.) {_DATE_DE}(?:, [{UPPER}][\w/.& -]{{1,40}}(?=, ?[CTF] ?-))?[ ,;:(-]{{1,4}}(?:Rs\.? ?|Nr\. ?|Beschwerde-?Nr\. ?)?[CTF]? ?-? ?\d{{1,5}}/\d{{2}}(?:[ ,-]{{1,3}}\[?(?:{_SOURCE_DE}|[{UPPER}][\w-]+)\]?)?", "EuG", "EGMR", "erichtshof"),
     make_rule(rf"\b(?:EuGH|EuG|EGMR)(?:[ ,-]{{1,2}}(?:Urteile?|Urt\.|Beschluss|Rs\.?))?,? [{UPPER}][\w./&' -]{{2,80}}?,? (?:EU: ?C: ?\d{{4}}: ?\d+|C ?- ?\d{{1,4}}/\d{{2}}|Slg\.)", "EuG", "EGMR"),
     make_rule(rf"\b{_COURT_DE},? (?:a\. ?a\. ?O\.|aaO),? {_NUMBER_DE}{_KEYWORD_DE}?", "a. a. O", "a.a.O", "aaO"),
     make_rule(rf"\b(?:vom|v\.) {_DATE_DE}(?: ?-? ?[{UPPER}][\w-]{{1,20}} ?-)?[ ,(\[]{{1,3}}(?:(?:BGBl|GVBl|GVOBl|Amtsbl|RGBl|BAnz|GBl|MBl|Nds\. GVBl|GV\.? NRW)\.?[ ,]|{_REPORT_DE})", "BGBl", "GVBl", "GVOBl", "Amtsbl", "RGBl", "BAnz", "GBl", "MBl", "GV", "BStBl", "BFH", "NJW", "juris", "DB", "BB"),
-    make_rule(rf"\b(?:VO|Verordnung(?:en)?|Richtlinien?|RL|Rahmenbeschluss(?:es)?|Beschluss(?:es)?)(?: ?[<(] ?(?:EG|EU|EWG|EURATOM|EGKS) ?[>)])? ?(?:Nrn?\.? ?)?\d{{1,4}} ?/ ?\d{{1,4}}(?: ?/ ?(?:EG|EU|EWG|JI|GASP|EURATOM))?(?: (?:des (?:Europäischen Parlaments und des )?Rates|der Kommission))?(?: vom {_DATE_DE})?", "VO", "Verordnung", "Richtlinie", "RL ", "eschluss"),
+    make_rule(rf"\b(?:VO|Verordnung(?:en)?|VERORDNUNG|Richtlinien?|RICHTLINIE|RL|Rahmenbeschluss(?:es)?|Beschluss(?:es)?){_UNION_BODY_DE}(?: ?[<(] ?{_UNION_DE} ?[>)]| {_UNION_DE})?{_UNION_BODY_DE} ?(?:N[Rr]n?\.? ?)?\d{{1,4}} ?/ ?\d{{1,4}}(?: ?/ ?{_UNION_DE})?{_UNION_BODY_DE}(?:,? vom {_DATE_DE})?", "VO", "Verordnung", "VERORDNUNG", "Richtlinie", "RICHTLINIE", "RL ", "eschluss"),
+    # A law by its whole name: "das Gesetz zur Modernisierung des Schuldrechts vom 26. November 2001".
+    make_rule(rf"(?<!\w)(?:\w*[Gg]esetz(?:es|e)?|\w*[Vv]erordnung|(?:Rahmen)?[Rr]ichtlinie|RICHTLINIE|\w*[Aa]bkommens?|\w*[Üü]bereinkommens?|[Pp]rotokolls?|[Ss]taatsvertrag(?:e?s)?|(?:[Mm]antel|[Rr]ahmen|[Ee]ntgelt|[Uu]rlaubs)?[Tt]arifvertrag(?:e?s)?|[Gg]esetzentwurfs?|[Bb]eschluss(?:es)? des Rates|[Rr]ahmenbeschluss(?:es)?)(?: {_TOPIC_DE}{{0,200}}?) vom {_DATE_DE}(?: - [A-Z][\w ]{{1,20}} -)?", "esetz", "erordnung", "ichtlinie", "ICHTLINIE", "bkommen", "bereinkommen", "rotokoll", "ertrag", "eschluss", also=("vom ",)),
     make_rule(rf"\bStand:? (?:{_DATE_DE}|(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember) \d{{4}}|\d{{1,2}}/\d{{2,4}})|\b(?:ZDv|ZE|Zentralen? Dienstvorschrift)(?: [A-Z])?\d?-? ?\d{{2,4}}/\d{{1,3}}", "Stand", "ZDv", "ZE", "Dienstvorschrift"),
     make_rule(r"(?i:(?<!\w)[a-zäöü]{0,24}verfahren|\bsache|\w{0,16}beschwerde|normenkontrolle)s? (?:(?:[12] Bv[A-Z]|[IVX]{1,4} [RB]) \d{1,4}/\d{2}(?:(?:,| und| sowie) (?=[12IVX]))?){1,6}", "Bv", " R ", " B "),
     make_rule(rf"(?:\b{_COURT_DE}|\bSenats(?:urteil|beschluss|entscheidung)e?s?|(?:[Uu]rteil|[Bb]eschluss|[Bb]eschluß|[Ee]ntscheidung)(?:e?s|en?)?)(?:[-, ]{{1,2}}(?:\(?(?:(?:Versäumnis|Teil|Grund|Zwischen|End)?[Uu]rteile?|Beschl(?:uss|uß|üsse|\.)|Urt\.|U\.|B\.|Entscheidung|Vorlagebeschluss|Senatsurteil)\)?))?(?: des [\w. -]{{3,60}}?)?(?: der \d\. Kammer des [\w ]{{3,20}})?,? ?(?:vom|v\.)? ?{_DATE_DE}"
@@ -65,6 +71,13 @@ RULES = (
     make_rule(rf"(?<![\w/-]){_AUTHORS_DE}, (?:in:? )?{_REPORT_DE}|(?<![\w/-])(?:{_COMMENTARIES_DE})(?:/[{UPPER}][\w-]+)*(?=[,;:.)]| Rn| §| Art| in )", *r"NJW JZ JR JuS MDR GRUR Mü Beck Staudinger Palandt Grüneberg Erman Zöller Medicus".split()),
     make_rule(rf"§§? ?\d+[a-z]?{_SUB_DE}(?: ?{_CODE_DE})?", "§"),
     make_rule(rf"\bArt(?:\.|ikeln?|ikels)? ?\d+[a-z]?{_SUB_DE} (?:{_CODE_DE}|(?:der )?EMRK|GG|DSGVO|DS-GVO|AEUV|EUV)", "Art"),
-    make_rule(rf"(?<![\w-])[{UPPER}][\w-]{{0,60}}(?:gesetz(?:es|buch(?:e?s)?)?|verordnung|ordnung|gesetze)(?: vom {_DATE_DE})?(?: \((?:[A-Z]\w+|BGBl[^()\n]{{3,30}})\))?(?=[ ,.;)])", "gesetz", "ordnung"),
-    make_rule(r"\bBT-?Drucks?(?:ache|\.)? ?\d{1,2}/\d{1,5}(?:,? S\. ?\d+)?|\bBR-?Drucks?(?:ache|\.)? ?\d{1,4}/\d{2}(?:,? S\. ?\d+)?", "BT-Dr", "BR-Dr", "BTDr", "BRDr"),
+    make_rule(rf"(?<![\w-])[{UPPER}][\w-]{{0,60}}(?:gesetz(?:es|buch(?:e?s)?)?|verordnung|ordnung|gesetze)(?:(?: (?:19|20)\d\d)? vom {_DATE_DE})?(?: \((?:[A-Z]\w+|BGBl[^()\n]{{3,30}})\))?(?=[ ,.;)])", "gesetz", "ordnung"),
+    make_rule(rf"\bBT-?Dr(?:ucks?(?:ache|\.)?|s\.?) ?\d{{1,2}}/\d{{1,5}}(?: vom {_DATE_DE})?(?:,? S\.? ?\d+)?|\bBR-?Dr(?:ucks?(?:ache|\.)?|s\.?) ?\d{{1,4}}/\d{{2}}(?: vom {_DATE_DE})?(?:,? S\.? ?\d+)?", "BT-Dr", "BR-Dr", "BTDr", "BRDr"),
+    make_rule(rf"\b(?:A[Bb]l\.?|Amtsblatt(?:e?s)?(?: der Europäischen (?:Union|Gemeinschaften))?),? ?(?:\(?(?:EU|EG)\)?,? ?)?(?:Nr\.? ?)?[LC] ?\d{{1,4}}(?: ?/ ?\d+)?(?:,? (?:S\. ?\d+,? )?vom {_DATE_DE})?(?:,? S\. ?\d+)?", "ABl", "Abl", "Amtsblatt"),
+    # A court by its abbreviation and the number, without or before the date; courts that number by year alone.
+    make_rule(rf"\b{_HIGHEST_DE},? (?:PAVIS PROMA,? )?{_NUMBER_DE}(?:,? (?:vom|v\.) {_DATE_DE})?{_KEYWORD_DE}?", "/"),
+    make_rule(rf"\b(?:VerfGH|VfGH|LVerfG|StGH|(?:Staats|Verfassungs)gerichtshofs?|Landesverfassungsgerichts?|EGMR|Truppendienstgerichts?|TDG|BDiG)\b(?:(?!Kläger|Beschwerdef|Angeklagt|Herrn? |Frau |Zeug)[^;\n]){{0,50}}? {_DATE_DE}[ ,;:(-]{{1,4}}(?:(?:Beschwerde-?)?(?:Nr|Az)\.?:? ?)?(?:(?:VerfGH|VfGH|LVerfG|StGH|Vf\.|P\. ?St\.) ?)?(?:{FILE_NUMBER_DE}|\d{{1,5}}(?:/\d{{2}})?(?![\d.]))(?:[ ,-]{{1,4}}(?:{_REPORT_DE}|\[?[{UPPER}][\w-]+(?: (?:\./\.|gegen|v\.) [{UPPER}]\w+)?\]?))?", "VerfGH", "VfGH", "LVerfG", "StGH", "gerichtshof", "verfassungsgericht", "EGMR", "ienstgericht", "TDG", "BDiG"),
+    make_rule(rf"\b[Uu]rteile?s? (?:vom|v\.) {_DATE_DE}, (?:(?!Kläger|Herrn? |Frau |Zeug)[^;()\n]){{2,80}}?,? (?:Rs\. ?)?[CTF] ?- ?\d{{1,4}}/\d{{2}}", "rteil", also=("C-", "T-", "F-", "C -", "T -")),
+    # What the tax authorities write to each other.
+    make_rule(rf"\b(?:BMF-?(?:Schreibens?|Erlass(?:es)?)|(?:Schreibens?|Verfügung|Rundschreibens?|Rundverfügung|Erlass(?:es)?) (?:der|des) (?:OFD|Oberfinanzdirektion|Finanzministeriums|Ministeriums der Finanzen|Bundesministeriums der Finanzen|BMF|Bundeszentralamts für Steuern|BZSt)(?: [{UPPER}][\w-]+){{0,3}}) (?:vom|v\.) {_DATE_DE}(?: ?-? ?[IVX]{{1,3}} [A-Z] \d(?: ?-? ?[A-Z] ?\d[\d ./:-]*\d)?| ?-? ?S \d[\d ./-]*\d)?", "BMF", "Schreiben", "erfügung", "undschreiben", "Erlass"),
 )  # fmt: skip

@@ -92,9 +92,9 @@ _HEAD = 3000
 # After a Chinese number that is cited: the kind of decision, or the next number of a list.
 _OF_ANOTHER = re.compile(r"\s?(?:[、,，]\s?[(〔\[]|(?:民事|刑事|行政|执行)?(?:判决|裁定|决定|调解)|等?一?案)")
 _ACT = re.compile(
-    r"\b(?:Regulation|Directive|Decision|Law|Act|Decree|Protocol|Convention|Ordinance|Circular)s?\b|"
+    r"\b(?:Regulation|Directive|Decision|Law|Act|Decree|Protocol|Convention|Ordinance|Circular|VO|RL|VERORDNUNG|RICHTLINIE)s?\b|"
     r"(?i:\b(?:règlement|reglamento|regolament|regulament|verord|rozporządz|direct|dirett|diretiv|richtlij|richtlin|dyrektyw|"
-    r"lois?\b|leye?s?\b|leis?\b|legg[ei]\b|d[eé]cret|ordonnance|ustaw|zakon|uredb|wet\b|portaria|resolução)|"
+    r"lois?\b|leye?s?\b|leis?\b|legg[ei]\b|d[eé]cret|ordonnance|ustaw|zakon|rahmenbeschl|uredb|wet\b|portaria|resolução)|"
     r"\b(?:d\. ?l(?:gs)?\.|d\. ?p\. ?r\.|d\. ?m\.|l\. ?n\.))"
 )
 # Spain and Italy cite a decision by the court's abbreviation, which belongs to no number of the own case.
@@ -169,7 +169,7 @@ def _first_of_each_shape(head: str) -> Iterator[str]:
             match.group()
             for match in pattern.finditer(head)
             if not _OF_ANOTHER.match(head, match.end())
-            and not _ACT.search(head, max(0, match.start() - 25), match.start())
+            and not _ACT.search(head, max(0, match.start() - 45), match.start())
             and not _CITED.search(head, max(0, match.start() - 60), match.end())
         )
         yield from islice(own, 1)

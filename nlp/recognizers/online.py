@@ -63,7 +63,7 @@ _LONGEST = 200
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
 # Where courts and states publish law.
 _LAW = re.compile(
-    r"(?i)(?:https?://)?(?:www\.|juris\.|e-justice\.)?(?:bverfg\.de|bundesverfassungsgericht\.de|bundesarbeitsgericht\.de|bundesgerichtshof\.de|"
+    r"(?i)(?:https?://)?(?:www\.|juris\.|e-justice\.)?(?:bverfg\.de|bundesverfassungsgericht\.de|bundesarbeitsgericht\.de|bag\.de|bsg\.de|bfh\.de|bgh\.de|bpatg\.de|bundesgerichtshof\.de|"
     r"bverwg\.de|bsg\.bund\.de|bundesfinanzhof\.de|gesetze-im-internet\.de|dejure\.org|openjur\.de|curia\.europa\.eu|eur-lex\.europa\.eu|hudoc\.echr\.coe\.int|"
     r"legifrance\.gouv\.fr|courdecassation\.fr|boe\.es|legislation\.gov\.uk|supremecourt\.(?:uk|gov)|law\.cornell\.edu|"
     r"wetten\.overheid\.nl|rechtspraak\.nl|isap\.sejm\.gov\.pl|normattiva\.it|planalto\.gov\.br)(?![\w.-])"
