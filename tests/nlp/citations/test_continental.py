@@ -38,7 +38,7 @@ from tests.nlp.recognizers.marked import mark, normalize, unmark
         "die ⟦Richtlinie des Rates vom 5. April 1993⟧ über",
         "⟦RICHTLINIE 2008 / 94 / EG DES EUROPÄISCHEN PARLAMENTS UND DES RATES vom 22. Oktober 2008⟧ über",
         "⟦Verordnung (EU) des Rates Nr. 1215/2012 vom 12. Dezember 2012⟧ gilt",
-        "dem ⟦Abkommen zwischen der Gemeinschaft und der Schweiz über die Freizügigkeit vom 21. Juni 1999 - EGFreizügAbk CH -⟧ ist",
+        "⟦Abkommen zwischen der Union und der Schweiz über die Freizügigkeit vom 21. Juni 1999 - Abk CH -⟧",
         "die ⟦Richtlinie 2008/94/EG, Abl. EU L 283/36 vom 28. Oktober 2008⟧ gilt",
         "vgl. ⟦BVerfG, 1 BvR 1234/05 vom 3.4.2007⟧ und",
         "vgl. ⟦BPatG 26 W (pat) 12/09 - BREEZE/BREZZO⟧; anders",
