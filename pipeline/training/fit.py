@@ -19,7 +19,7 @@ from lexveil.pipeline.training.objectives import build_objective, try_one_step
 from lexveil.privacy.dp.checkpoint import Checkpoint
 from lexveil.privacy.dp.engine import TrainingPlan, TrainingResult
 from lexveil.privacy.dp.engine import train as train_privately
-from lexveil.privacy.dp.group import SINGLE_PROCESS, Group, local_rank
+from lexveil.privacy.dp.group import SINGLE_PROCESS, Companions, local_rank
 from lexveil.privacy.dp.randomness import SecureRandom
 
 # Items per micro-batch. Activations of a transformer then take about 2 GB. The number for heads amortizes
@@ -89,7 +89,7 @@ def fit(
     activation: Activation | None = None,
     *,
     checkpoint: Checkpoint | None = None,
-    group: Group = SINGLE_PROCESS,
+    group: Companions = SINGLE_PROCESS,
 ) -> tuple[FeatureModel, TrainingResult]:
     """Train a model on the split.
 
@@ -103,7 +103,7 @@ def fit(
         private: False: train the diagnostic twin, without clipping and noise, which is never saved.
         activation: activation of the head, for a comparison; None: that of the kind.
         checkpoint: where the run keeps its position; None: nowhere.
-        group: the processes that share the steps.
+        group: those who train with this process.
 
     Returns:
         The trained model, on the CPU and in evaluation mode, and the result of the training.

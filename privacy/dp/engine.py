@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.batches import Batch, OwnerBatches, micro_batches
 from lexveil.privacy.dp.checkpoint import Checkpoint, TrainingState
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
-from lexveil.privacy.dp.group import SINGLE_PROCESS, Group
+from lexveil.privacy.dp.group import SINGLE_PROCESS, Companions
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.dp.sampling import poisson_sample
 
@@ -125,7 +126,7 @@ def train(
     private: bool = True,
     max_items: int = 256,
     checkpoint: Checkpoint | None = None,
-    group: Group = SINGLE_PROCESS,
+    group: Companions = SINGLE_PROCESS,
 ) -> TrainingResult:
     """Train `model` in place, on its device; its trainable parameters end as the averaged iterates.
 
@@ -145,8 +146,9 @@ def train(
             nothing.
         max_items: Largest number of items in a micro-batch. Splitting a draw costs no privacy.
         checkpoint: File to continue from and to write.
-        group: Processes that call this function with equal arguments. They share the micro-batches of each
-            draw; only the first draws the noise and writes the checkpoint.
+        group: Those who train with this process. Processes of torchrun call this function with equal
+            arguments and share the micro-batches of each draw; only the first draws the noise and writes the
+            checkpoint. Offices have data and keys of their own, and add up noisy sums.
 
     Raises:
         NonFiniteWeightsError: A weight has become infinite or not a number. It carries the step, which must
@@ -165,7 +167,7 @@ def train(
         raise ValueError(f"the plan counts {plan.truncation.n_owners} owners, the data {data.n_owners}")
     was_training = model.training
     model.train()
-    iterates = _Iterates(model, plan, data.n_owners)
+    iterates = _Iterates(model, plan, group.count_owners(data.n_owners))
     key, about = random.derive("checkpoint"), {"plan": asdict(plan), "n_owners": data.n_owners}
     losses: list[float] = []
     zeros = torch.zeros((), dtype=torch.float64)
@@ -249,7 +251,7 @@ class _Draws:
     random: SecureRandom
     keeper: BookKeeper | None
     max_items: int
-    group: Group
+    group: Companions
 
     @property
     def device(self) -> torch.device:
@@ -267,15 +269,18 @@ class _Draws:
         seeds = self.random.integers("torch", step, len(runs)).tolist()
         mine = slice(self.group.rank, None, self.group.size)
         total = zero_gradients(self.model)
+        if self.group.recall(total, step):
+            return total, math.nan, 0.0
         sums = torch.zeros(2, dtype=torch.float64)  # of the losses, and of the owners that count as zero
         for run, seed in zip(runs[mine], seeds[mine], strict=True):
             with _seeded(seed, self.device):
                 sums += torch.tensor(self._add_run(run, total, len(runs)), dtype=torch.float64)
-        self.group.all_reduce([sums])
-        if self.keeper is not None and self.group.rank == 0:
-            _add_noise(total, self.plan.noise_multiplier * self.plan.max_grad_norm, self.random, step)
-        self.group.all_reduce(total.values())
+        self.group.add_figures(sums)
+        self.group.add_up(total, None if self.keeper is None else partial(self._add_noise, step), step)
         return total, float(sums[0]) / drawn.size if drawn.size else math.nan, float(sums[1])
+
+    def _add_noise(self, step: int, total: Mapping[str, Tensor]) -> None:
+        _add_noise(total, self.plan.noise_multiplier * self.plan.max_grad_norm, self.random, step)
 
     def _add_run(self, run: Sequence[int], total: Gradients, runs: int) -> tuple[float, int]:
         """Add the clipped gradients of a micro-batch, one of `runs`, to `total`.
@@ -356,7 +361,9 @@ def _add(total: Gradients, gradients: Gradients, factor: float = 1.0) -> None:
         total[name].add_(gradient, alpha=factor)
 
 
-def _add_noise(total: Gradients, standard_deviation: float, random: SecureRandom, step: int) -> None:
+def _add_noise(
+    total: Mapping[str, Tensor], standard_deviation: float, random: SecureRandom, step: int
+) -> None:
     """Add the noise in float64; only the result may be rounded."""
     noise = random.normal("noise", step, sum(g.numel() for g in total.values()))
     shares = noise.split([g.numel() for g in total.values()])

@@ -1,11 +1,12 @@
-"""The processes that train one model together (`torchrun`), and their collective operations."""
+"""Those who train one model together: the processes of `torchrun`, which trust each other, or offices."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 import torch
 import torch.distributed as dist
@@ -23,6 +24,48 @@ def rank() -> int:
 def local_rank() -> int:
     """Return the rank of this process on its machine; 0 if it was started alone."""
     return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+class Companions(Protocol):
+    """Those who train one model together. Only noisy sums are added up; figures without noise may not be."""
+
+    @property
+    def rank(self) -> int:
+        """Number of this process among those that share the micro-batches of a draw, from 0."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of processes that share the micro-batches of a draw."""
+        ...
+
+    def count_owners(self, n_owners: int) -> int:
+        """Return the number of owners of all, given that of this process's data."""
+        ...
+
+    def copy_from_first(self, tensors: Iterable[Tensor]) -> None:
+        """Give all the state at which the first one starts."""
+        ...
+
+    def recall(self, total: Mapping[str, Tensor], step: int) -> bool:
+        """Replace `total` by the noisy sum of a step that was added up before; False if it was not."""
+        ...
+
+    def add_figures(self, figures: Tensor) -> None:
+        """Add up figures without noise over the processes that share a draw; others keep theirs."""
+        ...
+
+    def add_up(
+        self, total: Mapping[str, Tensor], add_noise: Callable[[Mapping[str, Tensor]], None] | None, step: int
+    ) -> None:
+        """Replace `total` by the sum over all, with the noise of the step.
+
+        Args:
+            total: What this process adds, by parameter.
+            add_noise: Adds the whole noise, once; None: training without privacy.
+            step: Number of the step.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +92,28 @@ class Group:
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             dist.init_process_group(backend, timeout=_TIMEOUT)
         return cls(dist.get_rank(), dist.get_world_size())
+
+    def count_owners(self, n_owners: int) -> int:
+        """Return the number of owners: all processes have the same data."""
+        return n_owners
+
+    def recall(self, total: Mapping[str, Tensor], step: int) -> bool:
+        """Return False: a checkpoint keeps what was added up."""
+        del total, step
+        return False
+
+    def add_figures(self, figures: Tensor) -> None:
+        """Add up figures without noise over the processes, which trust each other."""
+        self.all_reduce([figures])
+
+    def add_up(
+        self, total: Mapping[str, Tensor], add_noise: Callable[[Mapping[str, Tensor]], None] | None, step: int
+    ) -> None:
+        """Replace `total` by the sum over all processes; the first adds the noise."""
+        del step
+        if add_noise is not None and self.rank == 0:
+            add_noise(total)
+        self.all_reduce(total.values())
 
     def all_reduce(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by its sum over all processes, bit for bit the same in each process."""

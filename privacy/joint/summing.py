@@ -1,8 +1,8 @@
 """The sum of all offices' uploads, and the evidence of it: each office signs what it sends.
 
-`OpenSumming`: each office shows its upload to the others. `SecretSumming`: each office splits its upload into
-shares; the norm of each upload is checked unseen, and only the sum is opened. Either way each office then signs
-what it has received from each other one, so that nobody can show two different things.
+`OpenSumming`: each office shows its upload to the others. `SecretSumming`: each office splits its upload
+into shares; the norm of each upload is checked unseen, and only the sum is opened. Either way each office
+then signs what it has received from each other one, so that nobody can show two different things.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lexveil.privacy.joint.signing import Certificate, Place, Signer
 
 # An honest office's noise exceeds the bound of the norm with a probability below 2 to the minus this.
 _UNLIKELY_BITS = 80
+_LENGTH_BYTES = 8
 _UPLOAD, _SHARE, _SUM_SHARE, _SEEN = "upload", "share of an upload", "share of the sum", "list of uploads"
 
 
@@ -76,6 +77,24 @@ class Evidence:
     opened: tuple[bytes, ...] = field(repr=False)
     seen: tuple[bytes, ...] = field(repr=False)
 
+    def to_bytes(self) -> bytes:
+        """Return the messages as bytes."""
+        messages = (*self.opened, *self.seen)
+        return b"".join(len(one).to_bytes(_LENGTH_BYTES, "big") + one for one in messages)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Evidence:
+        """Return what `to_bytes` wrote; whatever was changed, the signatures show it."""
+        found: list[bytes] = []
+        start = 0
+        while start < len(content):
+            end = start + _LENGTH_BYTES
+            length = int.from_bytes(content[start:end], "big")
+            found.append(content[end : end + length])
+            start = end + length
+        half = len(found) // 2
+        return cls(tuple(found[:half]), tuple(found[half:]))
+
 
 class Summing(Protocol):
     """A way to add up uploads."""
@@ -94,8 +113,8 @@ def bound_upload(noise: SharedNoise, weights: int, owners: int, offices_per_owne
 
     Formal guarantee:
         An honest office's upload exceeds it with probability below 2**-80, whatever its documents are: at
-        most all of its owners are drawn, and the norm of the noise is bounded by Hsu, Kakade & Zhang 2012 ("A tail
-        inequality for quadratic forms of subgaussian random vectors", theorem 1); discrete Gaussians are
+        most all of its owners are drawn, and the norm of the noise is bounded by Hsu, Kakade & Zhang 2012 ("A
+        tail inequality for quadratic forms of subgaussian random vectors", theorem 1); discrete Gaussians are
         subgaussian (Canonne, Kamath & Steinke 2020, corollary 17).
     """
     unlikely = _UNLIKELY_BITS * math.log(2)
@@ -250,10 +269,11 @@ def _broadcast(
 
 
 def _open_all(parties: Parties, kind: str, step: int, signed: Sequence[bytes]) -> list[bytes]:
-    return [
-        certificate.open(Place(parties.agreement, kind, step, sender), message)
-        for sender, (certificate, message) in enumerate(zip(parties.certificates, signed, strict=True))
-    ]
+    opened: list[bytes] = []
+    for sender, certificate in enumerate(parties.certificates):
+        message = signed[sender] if sender < len(signed) else b""
+        opened.append(certificate.open(Place(parties.agreement, kind, step, sender), message))
+    return opened
 
 
 def _confirm(mesh: Mesh, signer: Signer, parties: Parties, step: int, opened: tuple[bytes, ...]) -> Evidence:

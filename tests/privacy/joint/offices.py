@@ -62,11 +62,13 @@ def describe(error: BaseException) -> list[Any]:
     return [type(error).__name__, getattr(error, "office", None), str(error)]
 
 
-def run_offices(count: int, weights: int, work: Callable[[Office], Any]) -> list[Any]:
+def run_offices(
+    count: int, weights: int, work: Callable[[Office], Any], known: list[Office] | None = None
+) -> list[Any]:
     """Fork a process for each office; return what each has returned, or what stopped it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        offices = found_offices(count, weights, folder)
+        offices = known or found_offices(count, weights, folder)
         children: list[int] = []
         for office in offices:
             child = os.fork()
