@@ -31,7 +31,7 @@ import sqlalchemy as sa
 from lexveil.pipeline.errors import SourceError, WorkspaceError, WorkspaceKeyError
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.training.charges import enter_missing_charges
+from lexveil.pipeline.training.charges import enter_missing_charges, note_verified
 from lexveil.pipeline.training.reservations import translate_refusals
 from lexveil.pipeline.workspace import storage
 from lexveil.pipeline.workspace.database import schema_name
@@ -213,11 +213,13 @@ def finish_recovery(workspace: Workspace, backup: Path | None) -> Recovery:
     try:
         with translate_refusals():
             entered, missing = enter_missing_charges(workspace, ledger) if log.intact else (0, 0)
-            intact = ledger.verify().ok
+            verification = ledger.verify()
+            if verification.ok and verification.entries and log.intact:
+                note_verified(workspace, verification)  # the ledger from now on, whatever the log said before
     finally:
         ledger.close()
     files = 0 if backup is None else len((read_json(backup / _MANIFEST) or {"files": {}})["files"])
-    return Recovery(files, log.intact, intact, len(again), entered, missing)
+    return Recovery(files, log.intact, verification.ok, len(again), entered, missing)
 
 
 def _read_manifest(backup: Path, settings: Settings) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from lexveil.pipeline.training.reservations import (
 from lexveil.pipeline.workspace.outputs import write_output
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger import export as exported
-from lexveil.privacy.dp.ledger.budget import Schedule
+from lexveil.privacy.dp.ledger.budget import Account, Schedule
 from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerError, Population
 from lexveil.privacy.dp.ledger.verification import Verification
 
@@ -56,43 +56,43 @@ def summarize_ledger(workspace: Workspace) -> dict[str, Any]:
         BudgetRefusedError: the ledger is broken or does not answer.
     """
     with open_ledger_for_reading(workspace) as ledger:
-        populations = [_describe_population(ledger, population) for population in ledger.populations()]
-        runs = [
-            {
-                "population": population.name,
-                "unit": population.unit,
-                "state": run.state,
-                "epsilon": run.charge.epsilon(
-                    limit.delta if limit else workspace.settings.ledger.limit_delta
-                ),
-                "noise_multiplier": run.charge.noise_multiplier,
-                "sample_rate": run.charge.sample_rate,
-                "steps": run.charge.steps,
-                "charged_steps": run.charged_steps,
-                "max_batch": run.charge.truncation and run.charge.truncation.max_batch,
-                "schedule": next((one.name for one in account.schedules if one.id == run.schedule), None),
-                "reservation": run.id,
-            }
-            for population in ledger.populations()
-            for account in [ledger.account(population)]
-            for limit in [account.limit]
-            for run in account.reservations
-        ]
-        schedules = [
-            _describe_schedule(ledger, population, schedule)
-            for population in ledger.populations()
-            for schedule in ledger.account(population).schedules
-        ]
-    return {"populations": populations, "schedules": schedules, "runs": runs}
+        accounts = ledger.read().accounts()
+    return {
+        "populations": [_describe_account(account) for account in accounts],
+        "schedules": [
+            _describe_schedule(account, schedule) for account in accounts for schedule in account.schedules
+        ],
+        "runs": [run for account in accounts for run in _list_runs(workspace, account)],
+    }
 
 
-def _describe_schedule(ledger: Ledger, population: Population, schedule: Schedule) -> dict[str, Any]:
-    account = ledger.account(population)
+def _list_runs(workspace: Workspace, account: Account) -> list[dict[str, Any]]:
+    delta = account.limit.delta if account.limit else workspace.settings.ledger.limit_delta
+    names = {schedule.id: schedule.name for schedule in account.schedules}
+    return [
+        {
+            "population": account.population.name,
+            "unit": account.population.unit,
+            "state": run.state,
+            "epsilon": run.charge.epsilon(delta),
+            "noise_multiplier": run.charge.noise_multiplier,
+            "sample_rate": run.charge.sample_rate,
+            "steps": run.charge.steps,
+            "charged_steps": run.charged_steps,
+            "max_batch": run.charge.truncation and run.charge.truncation.max_batch,
+            "schedule": names.get(run.schedule or ""),
+            "reservation": run.id,
+        }
+        for run in account.reservations
+    ]
+
+
+def _describe_schedule(account: Account, schedule: Schedule) -> dict[str, Any]:
     assert account.limit is not None  # nothing is charged without one
     delta = account.limit.delta
     return {
-        "population": population.name,
-        "unit": population.unit,
+        "population": account.population.name,
+        "unit": account.population.unit,
         "schedule": schedule.name,
         "runs": schedule.runs,
         "used": account.count_used(schedule),
@@ -102,13 +102,13 @@ def _describe_schedule(ledger: Ledger, population: Population, schedule: Schedul
     }
 
 
-def _describe_population(ledger: Ledger, population: Population) -> dict[str, Any]:
-    limit = ledger.limit(population)
-    spent = ledger.spent_epsilon(population, limit.delta) if limit else 0.0
+def _describe_account(account: Account) -> dict[str, Any]:
+    limit = account.limit
+    spent = account.spent_epsilon(limit.delta) if limit else 0.0
     return {
-        "population": population.name,
-        "unit": population.unit,
-        "relation": population.relation,
+        "population": account.population.name,
+        "unit": account.population.unit,
+        "relation": account.population.relation,
         "spent": spent,
         "limit": limit and limit.epsilon,
         "delta": limit and limit.delta,
@@ -127,8 +127,9 @@ def verify_ledger(workspace: Workspace, head: str | None = None) -> dict[str, An
         BudgetRefusedError: the ledger does not answer.
     """
     with open_ledger_for_reading(workspace) as ledger:
-        verification = ledger.verify()
-        kept = head is None or head in {entry.hash for entry in ledger.entries()}
+        now = ledger.read()
+        verification = now.verify()
+        kept = head is None or head in {entry.hash for entry in now.entries}
         missing = count_missing_charges(workspace, ledger)
     verified = _describe_verification(verification, kept)
     return verified | {"intact": verified["intact"] and not missing, "missing_charges": missing}
@@ -165,7 +166,7 @@ def set_limit(workspace: Workspace, epsilon: float) -> dict[str, Any]:
         except ValueError as error:
             raise SettingsError(str(error)) from None
         record_charges(workspace, ledger, name)
-        return {"populations": [_describe_population(ledger, one) for one in ledger.populations()]}
+        return {"populations": [_describe_account(account) for account in ledger.read().accounts()]}
 
 
 def announce_schedule(workspace: Workspace, name: str, runs: int) -> dict[str, Any]:
@@ -209,7 +210,7 @@ def announce_schedule(workspace: Workspace, name: str, runs: int) -> dict[str, A
         with explain_refusals():
             schedule = ledger.announce(population, name, charge, runs)
         record_charges(workspace, ledger, population.name)
-        return _describe_schedule(ledger, population, schedule) | {
+        return _describe_schedule(ledger.account(population), schedule) | {
             "neighbors": describe_relation(population),
             **_describe_budget(ledger, population),
         }
@@ -235,7 +236,7 @@ def _check_name(name: str) -> None:
 
 
 def _describe_budget(ledger: Ledger, population: Population) -> dict[str, Any]:
-    described = _describe_population(ledger, population)
+    described = _describe_account(ledger.account(population))
     return {name: described[name] for name in ("spent", "limit", "left", "delta")}
 
 

@@ -108,8 +108,6 @@ _UNKNOWN_REASON = (
     "Ask the administrator of this installation.",
 )
 
-_MOST_RUNS = 10
-
 
 def write_report(workspace: Workspace, summary: RunSummary) -> Path:
     """Write the report of a run durably, readable by its owner only (mode 0600).
@@ -221,7 +219,6 @@ def _list_attention(summary: RunSummary) -> list[tuple[str, str]]:
     """Return what a person should look at, as (anchor of the section, sentence)."""
     spent, evaluation = summary.spent, summary.evaluation
     truncated = summary.chunks.get("truncated", 0)
-    unsettled = sum(state == "open" for _, _, state in spent.runs)
     unlike = summary.batch.get("unlike", ())
     checks = (
         (
@@ -268,9 +265,14 @@ def _list_attention(summary: RunSummary) -> list[tuple[str, str]]:
             f"In a language that no detector serves: {format_count(summary.reasons.get('language', 0))}.",
         ),
         (
-            unsettled,
+            not spent.intact,
             "privacy",
-            f"Training runs that never ended, charged in full: {format_count(unsettled)}.",
+            "The privacy ledger was changed, or lacks entries that it had: see `lexveil ledger verify`.",
+        ),
+        (
+            spent.open,
+            "privacy",
+            f"Training runs that never ended, charged in full: {format_count(spent.open)}.",
         ),
         (
             spent.limit - spent.total < summary.card["epsilon"],
@@ -340,8 +342,7 @@ def _draw_spans(spans: Mapping[str, int]) -> Markup | None:
 
 def _draw_budget(spent: Spending, reservation: str) -> Markup:
     """Draw each run alone, all together, and the limit. Not stacked: epsilons do not simply add up."""
-    first = max(0, len(spent.runs) - _MOST_RUNS)
-    shown = list(enumerate(spent.runs, start=1))[first:]
+    shown = list(enumerate(spent.runs, start=spent.earlier + 1))
     labels = [f"run {n}{' · this model' if run[0] == reservation else ''}" for n, run in shown]
     values = [run[1] for _, run in shown]
     colors = [ACCENT if run[0] == reservation else SOFT for _, run in shown]
@@ -363,8 +364,9 @@ def _draw_budget(spent: Spending, reservation: str) -> Markup:
     )
     axes.set_xlim(0, 1.15 * max(spent.limit, spent.total, *values, 0.0))
     alt = (
-        f"Bar chart of epsilon: {len(spent.runs)} runs alone, {format_figure(spent.total)} spent by all "
-        f"together, limit {format_figure(spent.limit)}. The table holds every figure."
+        f"Bar chart of epsilon: the last {len(shown)} of {spent.earlier + len(shown)} runs alone, "
+        f"{format_figure(spent.total)} spent by all together, limit {format_figure(spent.limit)}. "
+        "The table holds every figure."
     )
     return render_svg(drawing, "budget", alt)
 

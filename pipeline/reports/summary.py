@@ -8,10 +8,15 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from lexveil.pipeline.logs import log
 from lexveil.pipeline.stages.evaluate import Evaluation
-from lexveil.pipeline.training.reservations import open_ledger, read_limit
+from lexveil.pipeline.training.charges import determine_population, verify_new_entries
+from lexveil.pipeline.training.reservations import find_charged_population, read_limit
 from lexveil.pipeline.workspace.features import format_features_path
 from lexveil.pipeline.workspace.workspace import Workspace
+
+# The ledger has all runs; a record that repeated them would grow with each.
+_MOST_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +29,11 @@ class Spending:
         total: epsilon of all runs together, by the ledger's filter, at `delta`.
         limit: epsilon that may be spent.
         delta: delta of the limit.
-        runs: (reservation, epsilon of this run alone, state) of each run.
+        runs: (reservation, epsilon of this run alone, state) of the last runs.
         head: hash of the ledger's last entry, by which a truncated ledger is detected later.
+        earlier: number of runs before `runs`.
+        open: number of open runs.
+        intact: False if the ledger was changed, or lacks entries that were verified before.
     """
 
     population: str
@@ -35,6 +43,9 @@ class Spending:
     delta: float
     runs: tuple[tuple[str, float, str], ...]
     head: str
+    earlier: int = 0
+    open: int = 0
+    intact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +137,26 @@ def report_path(workspace: Workspace, run_id: str) -> Path:
 
 def compute_spending(workspace: Workspace) -> Spending:
     """Compute what the configured population has spent."""
-    ledger, population = open_ledger(workspace)
+    ledger = workspace.ledger
     try:
-        limit = read_limit(workspace, ledger, population)
-        runs = tuple(
-            (reservation.id, reservation.charge.epsilon(limit.delta), reservation.state)
-            for reservation in ledger.reservations(population)
-        )
-        total = ledger.spent_epsilon(population, limit.delta)
-        head = ledger.verify().head
+        now = ledger.read()
     finally:
         ledger.close()
-    return Spending(population.name, population.unit, total, limit.epsilon, limit.delta, runs, head)
+    population = find_charged_population(now, determine_population(workspace, now))
+    limit, account = read_limit(workspace, now, population), now.account(population)
+    verification = verify_new_entries(workspace, now)
+    if not verification.ok:
+        log.warning("the privacy ledger was changed, or entries are missing: see `lexveil ledger verify`")
+    runs = account.reservations
+    return Spending(
+        population=population.name,
+        unit=population.unit,
+        total=account.spent_epsilon(limit.delta),
+        limit=limit.epsilon,
+        delta=limit.delta,
+        earlier=max(0, len(runs) - _MOST_RUNS),
+        runs=tuple((run.id, run.charge.epsilon(limit.delta), run.state) for run in runs[-_MOST_RUNS:]),
+        open=sum(run.state == "open" for run in runs),
+        head=verification.head,
+        intact=verification.ok,
+    )

@@ -26,7 +26,6 @@ from lexveil.pipeline.stages.neighbors import audit_owners
 from lexveil.pipeline.training.attacks import AttackOutcome, attack_model
 from lexveil.pipeline.training.data import load_split
 from lexveil.pipeline.training.objectives import build_objective
-from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -119,12 +118,13 @@ def check_card(workspace: Workspace, card: Mapping[str, Any]) -> tuple[Finding, 
     Returns:
         The findings `accounting` and `secret_randomness`, with p-value 1 if the test holds and 0 if it fails.
     """
-    ledger, _ = open_ledger(workspace)
+    ledger = workspace.ledger
     try:
-        intact = ledger.verify().ok
-        runs = [run for population in ledger.populations() for run in ledger.reservations(population)]
+        now = ledger.read()
     finally:
         ledger.close()
+    intact = now.verify().ok
+    runs = [run for account in now.accounts() for run in account.reservations]
     secret = Finding("secret_randomness", float(not card["seeded"]), {})
     run = next((run for run in runs if run.id == card["reservation"]), None)
     if run is None:

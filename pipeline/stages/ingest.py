@@ -90,7 +90,7 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     ]
     done = {result.key for result in read_manifest(workspace.raw, "ingest").shards}
     work = functools.partial(ingest_shard, workspace)
-    manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts)
+    manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts, (workspace.quarantine,))
     catalogue = _build_catalogue(workspace, manifest)
     gone = _list_ids(workspace.catalogue.read()) - _list_ids(catalogue)
     if gone:

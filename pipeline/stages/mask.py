@@ -85,7 +85,8 @@ def mask(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
         for entry in found.shards
     ]
     work = functools.partial(mask_shard, workspace)
-    masked = run_stage(workspace.masked, "mask", shards, work, each, facts)
+    beside = (workspace.vault, workspace.held_back)
+    masked = run_stage(workspace.masked, "mask", shards, work, each, facts, beside)
     return replace(masked, redone={**found.redone, **masked.redone})
 
 

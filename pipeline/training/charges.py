@@ -24,9 +24,11 @@ from lexveil.pipeline.workspace.documents import split_owners
 from lexveil.pipeline.workspace.storage import read_json
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.accounting import Truncation
-from lexveil.privacy.dp.ledger.budget import Charge, Limit, Population, fold_entries
-from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, find_break
-from lexveil.privacy.dp.ledger.ledger import Ledger, LedgerCorruptError
+from lexveil.privacy.dp.ledger.budget import Charge, Limit, Population
+from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, require_intact
+from lexveil.privacy.dp.ledger.ledger import Ledger
+from lexveil.privacy.dp.ledger.snapshot import Snapshot
+from lexveil.privacy.dp.ledger.verification import Verification
 
 FIXED_GRAPH = "fixed_graph_remove_one"
 _RELATIONS = {
@@ -36,7 +38,7 @@ _RELATIONS = {
         "documents is fixed and public"
     ),
 }
-_CHARGE, _RELEASE = "charge", "charge-released"
+_CHARGE, _RELEASE, _VERIFIED = "charge", "charge-released", "ledger-verified"
 _CHARGES = ("reserve", "announce")  # the kinds of entries of the ledger that charge
 _WHAT_TO_DO = (
     "put the newest copy of the ledger back, or enter what is missing with `lexveil recover -w WORKSPACE` "
@@ -55,7 +57,7 @@ def has_owners(workspace: Workspace) -> bool:
     return not catalogue.column("owner").equals(catalogue.column("doc_id"))
 
 
-def determine_population(workspace: Workspace, ledger: Ledger) -> Population:
+def determine_population(workspace: Workspace, ledger: Ledger | Snapshot) -> Population:
     """Return the configured population, in the unit and under the relation of the settings and documents.
 
     The relation is `FIXED_GRAPH` if any document has several owners, and stays so: it is the same as the
@@ -181,21 +183,45 @@ def record_charges(
         population: name of the population.
         names: what reservations are made for, such as the name of a model.
     """
-    entries = _read_intact(ledger)
+    entries = require_intact(ledger.entries())
     logged = {entry.facts["reservation"] for entry in workspace.log.read() if entry.action == _CHARGE}
+    limits: dict[tuple[str, str, str], Limit] = {}
     for entry in entries:
+        if entry.kind == "limit":
+            limits[entry.key] = Limit(**entry.parse_payload())
         known = entry.kind not in _CHARGES or entry.reservation in logged
         if known or entry.population != population:
             continue
-        account = fold_entries(entries[: entry.seq], Population(*entry.key))
         name = (names or {}).get(entry.reservation or "")
-        facts = _describe_charge(entry, account.limit) | ({} if name is None else {"name": name})
+        facts = _describe_charge(entry, limits.get(entry.key)) | ({} if name is None else {"name": name})
         workspace.log.append(_CHARGE, "done", facts)
     kept = workspace.keys.recall(_name_note(population))
     head = entries[-1].hash if entries else GENESIS
     note = json.dumps([head, len(_list_charged(entries, population))])
     if kept != note and (entries or kept is not None):  # reading a ledger that was never used writes nothing
         workspace.keys.remember(_name_note(population), note)
+
+
+def verify_new_entries(workspace: Workspace, ledger: Snapshot) -> Verification:
+    """Verify the ledger, but for the admissions that the signed log says were verified before.
+
+    The chain is recomputed from its first entry, so a history that was changed is found; and the entry up to
+    which it was verified must still be there, so one that was cut off is found too. The log's entry counts
+    only if its signature is right: whoever can write the ledger cannot make a wrong admission pass for
+    a verified one.
+    """
+    noted = workspace.log.find_last(_VERIFIED)
+    checked = None if noted is None else str(noted.facts["head"])
+    verification = ledger.verify(checked)
+    if verification.ok and verification.head != (checked or GENESIS):
+        note_verified(workspace, verification)
+    return verification
+
+
+def note_verified(workspace: Workspace, verification: Verification) -> None:
+    """Log that the ledger was verified up to its head."""
+    facts = {"head": verification.head, "entries": verification.entries}
+    workspace.log.append(_VERIFIED, "done", facts)
 
 
 def release(workspace: Workspace, ledger: Ledger, reservation: str) -> None:
@@ -334,13 +360,6 @@ def _read_population(card: Mapping[str, Any]) -> Population:
 def _read_charge(card: Mapping[str, Any]) -> Charge:
     cut = None if card["max_batch"] is None else Truncation(card["max_batch"], card["owners"])
     return Charge(card["noise_multiplier"], card["sample_rate"], card["steps"], cut)
-
-
-def _read_intact(ledger: Ledger) -> tuple[Entry, ...]:
-    entries = ledger.entries()
-    if (broken := find_break(entries)) is not None:
-        raise LedgerCorruptError(broken)
-    return entries
 
 
 def _list_charged(entries: Sequence[Entry], population: str) -> set[str | None]:

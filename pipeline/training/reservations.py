@@ -43,6 +43,7 @@ from lexveil.privacy.dp.ledger.ledger import (
     Reservation,
     SecretLostError,
 )
+from lexveil.privacy.dp.ledger.snapshot import Snapshot
 from lexveil.privacy.dp.randomness import KEY_BYTES, SecureRandom
 from lexveil.privacy.vault import seal, unseal
 
@@ -126,13 +127,13 @@ def open_ledger(workspace: Workspace) -> tuple[Ledger, Population]:
     return ledger, find_charged_population(ledger, determine_population(workspace, ledger))
 
 
-def find_charged_population(ledger: Ledger, wanted: Population) -> Population:
+def find_charged_population(ledger: Ledger | Snapshot, wanted: Population) -> Population:
     """Return the population as its first charge has fixed it: that decides on its unit and relation."""
     charged = ledger.list_charged(wanted.name)
     return charged[0] if charged and wanted not in charged else wanted
 
 
-def read_limit(workspace: Workspace, ledger: Ledger, population: Population) -> Limit:
+def read_limit(workspace: Workspace, ledger: Ledger | Snapshot, population: Population) -> Limit:
     """Return the limit of a population, or the one that its first charge will set."""
     own = workspace.settings.ledger
     named = [one for one in ledger.populations() if one.name == population.name]
@@ -266,8 +267,8 @@ def _record_if_complete(workspace: Workspace, ledger: Ledger, name: str) -> None
 def _commit_saved_runs(workspace: Workspace, ledger: Ledger) -> None:
     saved = {model.digest for model in list_models(workspace)}
     unfinished: set[str] = set()
-    for population in ledger.populations():
-        for run in ledger.reservations(population):
+    for account in ledger.read().accounts():
+        for run in account.reservations:
             if run.state == "open" and run.id in saved:
                 ledger.commit(run.id, run.charge.steps)
             elif run.state == "open":

@@ -195,6 +195,24 @@ class AuditLog:
         except ValueError:
             raise WorkspaceError("the workspace's log has a line that is not an entry") from None
 
+    def find_last(self, action: str) -> Entry | None:
+        """Return the last entry of an action that is done, if this workspace's key has signed it.
+
+        Only this entry is checked: it cannot be forged, but what it says may be out of date, since later
+        entries may have been cut off.
+        """
+        mark = json.dumps(action).encode()
+        for line in reversed(self._lines()):
+            if mark not in line:
+                continue
+            try:
+                entry = _parse(line)
+            except ValueError:
+                continue
+            if (entry.action, entry.outcome) == (action, "done"):
+                return entry if _is_signed(entry, self._signing_key.public_key()) else None
+        return None
+
     def verify(self, head: str | None = None) -> Verification:
         """Recompute the chain and check every signature.
 
@@ -265,16 +283,20 @@ def _check(entries: Iterable[Entry], public: Ed25519PublicKey) -> Generator[bool
     """Check signature and chain of each entry; yields whether it is as it was written."""
     previous = GENESIS
     for seq, entry in enumerate(entries, start=1):
-        try:
-            signature = base64.b64decode(entry.signature, validate=True)
-            public.verify(signature, entry.hash.encode())
-        except (InvalidSignature, ValueError):
-            yield False
-            continue
-        # Encoded again, because several base64 strings decode to the same bytes.
-        same = base64.b64encode(signature).decode() == entry.signature
-        yield same and (entry.seq, entry.previous, entry.hash) == (seq, previous, entry.digest())
-        previous = entry.hash
+        signed = _is_signed(entry, public)
+        yield signed and (entry.seq, entry.previous) == (seq, previous)
+        previous = entry.hash if signed else previous
+
+
+def _is_signed(entry: Entry, public: Ed25519PublicKey) -> bool:
+    try:
+        signature = base64.b64decode(entry.signature, validate=True)
+        public.verify(signature, entry.hash.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    # Encoded again, because several base64 strings decode to the same bytes.
+    same = base64.b64encode(signature).decode() == entry.signature
+    return same and entry.hash == entry.digest()
 
 
 def _append_to_file(path: Path, follow: Callable[[bytes | None], bytes]) -> bytes:
@@ -307,14 +329,12 @@ def _parse(line: bytes) -> Entry:
         ValueError: it is not an entry.
     """
     content = json.loads(line)
-    annotations = {field.name: field.type for field in fields(Entry)}
-    if not isinstance(content, dict) or set(content) != set(annotations):
+    if not isinstance(content, dict) or {name: type(value) for name, value in content.items()} != _TYPES:
         raise ValueError("not an entry")
-    for name, annotation in annotations.items():
-        expected = int if annotation == "int" else str if annotation == "str" else dict
-        if type(content[name]) is not expected:
-            raise ValueError("not an entry")
     return Entry(**content)
+
+
+_TYPES = {field.name: {"int": int, "str": str}.get(str(field.type), dict) for field in fields(Entry)}
 
 
 def _get_user_name() -> str:

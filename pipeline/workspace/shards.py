@@ -49,6 +49,7 @@ def run_stage(
     work: Work,
     each: ForEach,
     facts: Mapping[str, Any] | None = None,
+    beside: Sequence[Path] = (),
 ) -> Manifest:
     """Carry out the shards that are not done, and record all shards in the stage's manifest.
 
@@ -63,6 +64,7 @@ def run_stage(
         each: runs the shards.
         facts: what the shards' keys contain besides their input, by name. The manifest stores a digest of
             each, which later explains why finished shards are redone (`Manifest.redone`).
+        beside: further folders to which `work` writes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = {path.name: path for path in folder.glob("part-*.parquet")}  # one listing, not a request per part
@@ -71,10 +73,11 @@ def run_stage(
     redone = sum(_part_name(folder, shard) in parts for shard in pending)
     wanted = {_part_name(folder, shard) for shard in shards}
     _remove([path for name, path in parts.items() if name not in wanted])
-    _remove(folder.glob("*.partial"))
+    _remove_leftovers(folder, *beside)
     if pending:
         for result in each(stage, work, pending):
             finished[result.index] = result
+        _remove_leftovers(folder, *beside)  # once for all shards: a listing takes time linear in their number
     ordered = tuple(finished[index] for index in sorted(finished))
     digests = {name: tables.compute_digest(value) for name, value in (facts or {}).items()}
     why = {stage: _explain(redone, len(shards), _read_facts(folder), digests)} if redone else {}
@@ -107,6 +110,12 @@ def _part_name(folder: Path, shard: Shard) -> str:
 def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
+
+
+def _remove_leftovers(*folders: Path) -> None:
+    """Remove what killed workers left. No worker of the stage is running."""
+    for folder in folders:
+        _remove(folder.glob("*.partial"))
 
 
 def _explain(redone: int, of: int, before: Mapping[str, str] | None, now: Mapping[str, str]) -> str:

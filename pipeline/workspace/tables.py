@@ -162,11 +162,6 @@ def write_part(
     meta.update({f"lexveil.{name}".encode(): value.encode() for name, value in (notes or {}).items()})
     path = part_path(folder, shard.index)
     described = table.replace_schema_metadata(meta)
-    if not is_remote(path):
-        for leftover in folder.glob(
-            f"{path.stem}.*.partial"
-        ):  # of a worker that was killed during this shard
-            leftover.unlink(missing_ok=True)
     with replace_file(path) as sink:
         pq.write_table(described, sink, compression="zstd")
     return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from lexveil.privacy.dp import accounting
@@ -11,10 +10,9 @@ from lexveil.privacy.dp.ledger.budget import (
     Account,
     Charge,
     Population,
-    Reservation,
     choose_order,
     filter_order,
-    fold_entries,
+    fold_all,
     single_run_epsilon,
 )
 from lexveil.privacy.dp.ledger.chain import Entry, LedgerError
@@ -90,9 +88,7 @@ def admit(account: Account, charge: Charge, planned: tuple[Charge, int] | None =
     shown = total
     if total <= account.limit.epsilon:  # else a tight bound may take minutes
         # What will be shown stays within the limit, too: at the filter's order it has a share of delta only.
-        run = Reservation("", account.population, charge, "open", None)
-        after = replace(account, order=order, reservations=(*account.reservations, run))
-        shown = max(total, after.spent_epsilon(account.limit.delta))
+        shown = max(total, account.with_run(charge, order).spent_epsilon(account.limit.delta))
     if shown > account.limit.epsilon:
         spent, asked = account.spent_epsilon(account.limit.delta), single_run_epsilon(charge, account.limit)
         raise BudgetExceededError(spent, asked, shown, account.limit.epsilon)
@@ -124,8 +120,8 @@ def require_one_unit(entries: Sequence[Entry], population: Population) -> None:
 
 def list_charged(entries: Sequence[Entry], name: str) -> tuple[Population, ...]:
     """Return the units and relations in which a population of this name is charged."""
-    named = (one for one in list_populations(entries) if one.name == name)
-    return tuple(one for one in named if fold_entries(entries, one).is_charged())
+    accounts = fold_all(entry for entry in entries if entry.population == name)
+    return tuple(account.population for account in accounts.values() if account.is_charged())
 
 
 def list_populations(entries: Sequence[Entry]) -> tuple[Population, ...]:

@@ -5,7 +5,8 @@ Pure functions of the entries, so that `verify` recomputes what `reserve` decide
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -207,37 +208,121 @@ def _budget(order: float, limit: Limit) -> float:
     return limit.epsilon - offset
 
 
-@dataclass(frozen=True, slots=True)
 class Account:
-    """The folded entries of one population.
+    """The folded entries of one population, with the sums that its bounds need.
+
+    The sums follow each entry, so that reading a ledger, and asking for a bound after every entry, takes time
+    linear in its length.
 
     Attributes:
         population: The population.
         limit: Limit in force; None if there is none.
         order: Renyi order of the filter; None before the first charge.
-        reservations: All runs, in order.
         keys: Reservation by idempotency key.
-        schedules: All schedules that were not withdrawn, in order.
     """
 
-    population: Population
-    limit: Limit | None
-    order: float | None
-    reservations: tuple[Reservation, ...]
-    keys: dict[str, str]
-    schedules: tuple[Schedule, ...] = ()
+    def __init__(self, population: Population) -> None:
+        """Return the account of a population without entries."""
+        self.population = population
+        self.limit: Limit | None = None
+        self.order: float | None = None
+        self.keys: dict[str, str] = {}
+        self._runs: dict[str, Reservation] = {}
+        self._schedules: dict[str, Schedule] = {}
+        self._charged: dict[str, None] = {}  # ids of the runs that are charged themselves and count, in order
+        self._used: dict[str, int] = {}  # number of runs that count, by schedule
+        self._held: dict[Charge, int] = {}  # steps that the filter holds, by equal charges
+        self._divergences: dict[float, float] = {}  # of these steps, at the orders that were asked for
 
-    def charged_runs(self) -> list[Reservation]:
-        """Return the runs that are charged themselves and count: one without a step has released nothing."""
-        return [r for r in self.reservations if r.charged_steps and r.schedule is None]
+    @property
+    def reservations(self) -> tuple[Reservation, ...]:
+        """All runs, in order."""
+        return tuple(self._runs.values())
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """All schedules that were not withdrawn, in order."""
+        return tuple(self._schedules.values())
+
+    def add(self, entry: Entry) -> None:
+        """Follow the next entry of the population."""
+        data, run = entry.parse_payload(), entry.reservation or ""
+        if entry.kind == "limit":
+            self.limit = Limit(**data)
+        elif entry.kind == "announce":
+            charge, planned = Charge.from_payload(data), not self.is_charged()
+            self._add_schedule(Schedule(run, data["announced"], charge, data["runs"], planned))
+            self.order = self.order or data["order"]
+        elif entry.kind == "reserve":
+            self.order = self.order or data["order"]
+            charge, schedule = Charge.from_payload(data), data.get("schedule")
+            self._put(Reservation(run, self.population, charge, "open", None, schedule=schedule))
+            self.keys[entry.idempotency_key or ""] = run
+        elif run in self._schedules:
+            self._withdraw(self._schedules.pop(run))  # settled at no cost
+        elif entry.kind == "commit":
+            self._put(replace(self._runs[run], state="committed", actual_steps=data["steps"]))
+        else:
+            self._put(replace(self._runs[run], state="abandoned"))
+
+    def with_run(self, charge: Charge, order: float, schedule: str | None = None) -> Account:
+        """Return the account after another run, by the filter of `order`. This one stays as it is."""
+        after = copy(self)
+        for name in ("keys", "_runs", "_schedules", "_charged", "_used", "_held", "_divergences"):
+            setattr(after, name, dict(getattr(self, name)))
+        after.order = order
+        identifier = f"run {len(self._runs) + 1}"  # no id of an entry has a space
+        after._put(Reservation(identifier, self.population, charge, "open", None, schedule=schedule))
+        return after
+
+    def _put(self, run: Reservation) -> None:
+        before = self._runs.get(run.id)
+        self._runs[run.id] = run
+        if before is not None and _describe_cost(before) == _describe_cost(run):
+            return  # settled as it was reserved
+        for one, sign in ((before, -1), (run, 1)):
+            if one is None or not one.charged_steps:
+                continue
+            if one.schedule is not None:
+                self._used[one.schedule] = self._used.get(one.schedule, 0) + sign
+            else:
+                self._hold(one.charge, sign * one.charged_steps)
+        if run.charged_steps and run.schedule is None:
+            self._charged[run.id] = None
+        else:
+            self._charged.pop(run.id, None)
+
+    def _add_schedule(self, schedule: Schedule) -> None:
+        self._schedules[schedule.id] = schedule
+        if not schedule.planned:
+            self._hold(schedule.charge, schedule.whole.steps)
+
+    def _withdraw(self, schedule: Schedule) -> None:
+        if not schedule.planned:
+            self._hold(schedule.charge, -schedule.whole.steps)
+
+    def _hold(self, charge: Charge, steps: int) -> None:
+        """Let the filter hold `steps` more of a charge, or fewer."""
+        kind = replace(charge, steps=1)
+        held = self._held[kind] = self._held.get(kind, 0) + steps
+        if not held:
+            del self._held[kind]
+        if steps < 0:
+            self._divergences.clear()  # infinite ones cannot be subtracted, and others would leave rounding
+        for order in self._divergences:
+            self._divergences[order] += charge.rdp(order, steps)
 
     def is_charged(self) -> bool:
-        """Return True if anything was charged and counts."""
-        return bool(self.charged_runs() or self.schedules)
+        """Return True if anything was charged and counts: a run without a step has released nothing."""
+        return bool(self._charged or self._schedules)
+
+    def has_charged_runs(self) -> bool:
+        """Return True if runs count that are charged themselves."""
+        return bool(self._charged)
 
     def count_used(self, schedule: Schedule) -> int:
         """Return how many runs of a schedule were reserved; one without a step gives its place back."""
-        return sum(bool(r.charged_steps) for r in self.reservations if r.schedule == schedule.id)
+        return self._used.get(schedule.id, 0)
 
     def find_schedule(self, charge: Charge) -> Schedule | None:
         """Return the first schedule that has a run left for `charge`."""
@@ -246,8 +331,13 @@ class Account:
 
     def rdp(self, order: float) -> float:
         """Return the Renyi divergence of what the filter holds: all but a planned schedule."""
-        runs = sum(r.charge.rdp(order, r.charged_steps) for r in self.charged_runs())
-        return runs + sum(one.whole.rdp(order) for one in self.schedules if not one.planned)
+        if order not in self._divergences:
+            held = [
+                (kind.noise_multiplier, kind.sample_rate, steps, kind.truncation)
+                for kind, steps in self._held.items()
+            ]
+            self._divergences[order] = accounting.total_rdp(held, order)
+        return self._divergences[order]
 
     def spent_epsilon(self, delta: float) -> float:
         """Return the epsilon at `delta` of all runs and schedules.
@@ -296,9 +386,11 @@ class Account:
     def _shorten(self, total: float, delta: float) -> float:
         # For a single run the tighter bound holds too. It counts all reserved steps, since the moment at
         # which a run stopped may have depended on the data.
-        charged = self.charged_runs()
-        single = len(charged) == 1 and not self.schedules
-        return min(total, charged[0].charge.epsilon(delta)) if single else total
+        single = len(self._charged) == 1 and not self._schedules
+        return min(total, self._first_charge().epsilon(delta)) if single else total
+
+    def _first_charge(self) -> Charge:
+        return self._runs[next(iter(self._charged))].charge
 
     def epsilon_with(self, charge: Charge, limit: Limit, order: float) -> float:
         """Return the epsilon of all together with `charge`, by the bound that may admit it.
@@ -309,19 +401,18 @@ class Account:
         if (planned := self._find_planned()) is not None:
             beside = accounting.rdp_to_epsilon(self.rdp(order) + charge.rdp(order), order, limit.delta / 2)
             return planned.whole.epsilon(limit.delta / 2) + beside
-        charged = self.charged_runs()
         added = accounting.rdp_to_epsilon(self.rdp(order) + charge.rdp(order), order, limit.delta)
         if not self.is_charged():
             return min(added, single_run_epsilon(charge, limit))
-        if not charged:
+        if not self._charged:
             return added
         # A first run that only its tighter bound admitted has closed the population: that bound says
         # nothing about later runs, so the filter must have admitted it as it was reserved.
-        first = accounting.rdp_to_epsilon(charged[0].charge.rdp(order), order, limit.delta)
+        first = accounting.rdp_to_epsilon(self._first_charge().rdp(order), order, limit.delta)
         return max(added, first)
 
     def _find_planned(self) -> Schedule | None:
-        return next((one for one in self.schedules if one.planned), None)
+        return next((one for one in self._schedules.values() if one.planned), None)
 
     def _bound_chosen_runs(self, delta: float) -> float:
         """Return the epsilon of what the filter holds, by the best order for its share of delta."""
@@ -331,49 +422,32 @@ class Account:
         return min(accounting.rdp_to_epsilon(self.rdp(order), order, delta * part) for order, part in shares)
 
 
-class _Folding:
-    """The account of a population while its entries are read."""
-
-    def __init__(self, population: Population) -> None:
-        self.population = population
-        self.limit: Limit | None = None
-        self.order: float | None = None
-        self.keys: dict[str, str] = {}
-        self.runs: dict[str, Reservation] = {}
-        self.schedules: dict[str, Schedule] = {}
-
-    def add(self, entry: Entry) -> None:
-        data, run = entry.parse_payload(), entry.reservation or ""
-        if entry.kind == "limit":
-            self.limit = Limit(**data)
-        elif entry.kind == "announce":
-            charge, planned = Charge.from_payload(data), not self.to_account().is_charged()
-            self.schedules[run] = Schedule(run, data["announced"], charge, data["runs"], planned)
-            self.order = self.order or data["order"]
-        elif entry.kind == "reserve":
-            self.order = self.order or data["order"]
-            charge, schedule = Charge.from_payload(data), data.get("schedule")
-            self.runs[run] = Reservation(run, self.population, charge, "open", None, schedule=schedule)
-            self.keys[entry.idempotency_key or ""] = run
-        elif run in self.schedules:
-            del self.schedules[run]  # withdrawn: settled at no cost
-        elif entry.kind == "commit":
-            self.runs[run] = replace(self.runs[run], state="committed", actual_steps=data["steps"])
-        else:
-            self.runs[run] = replace(self.runs[run], state="abandoned")
-
-    def to_account(self) -> Account:
-        runs, schedules = tuple(self.runs.values()), tuple(self.schedules.values())
-        return Account(self.population, self.limit, self.order, runs, self.keys, schedules)
+def _describe_cost(run: Reservation) -> tuple[Charge, int, str | None]:
+    return run.charge, run.charged_steps, run.schedule
 
 
-def fold_entries(entries: Sequence[Entry], population: Population) -> Account:
+def fold_entries(entries: Iterable[Entry], population: Population) -> Account:
     """Return the account of `population`; entries of other populations are ignored."""
-    folding = _Folding(population)
+    account = Account(population)
     for entry in entries:
         if entry.key == population.key:
-            folding.add(entry)
-    return folding.to_account()
+            account.add(entry)
+    return account
+
+
+def fold_all(entries: Iterable[Entry]) -> dict[tuple[str, str, str], Account]:
+    """Return the accounts of all populations by their keys, in the order of their first entries."""
+    accounts: dict[tuple[str, str, str], Account] = {}
+    for entry in entries:
+        find_account(accounts, entry.key).add(entry)
+    return accounts
+
+
+def find_account(accounts: dict[tuple[str, str, str], Account], key: tuple[str, str, str]) -> Account:
+    """Return the account of a population, which is added to `accounts` if it is not there yet."""
+    if key not in accounts:
+        accounts[key] = Account(Population(*key))
+    return accounts[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,14 +467,15 @@ class SpendingPoint:
     limit: Limit
 
 
-def spending_history(entries: Sequence[Entry], population: Population) -> tuple[SpendingPoint, ...]:
+def spending_history(entries: Iterable[Entry], population: Population) -> tuple[SpendingPoint, ...]:
     """Return one point per entry of a population, from its first limit on."""
-    mine = [entry for entry in entries if entry.key == population.key]
-    moments: list[SpendingPoint] = []
-    for count, entry in enumerate(mine, start=1):
-        account = fold_entries(mine[:count], population)
+    account = Account(population)
+    points: list[SpendingPoint] = []
+    for entry in entries:
+        if entry.key != population.key:
+            continue
+        account.add(entry)
         if account.limit is not None:
-            moments.append(
-                SpendingPoint(entry.seq, entry.at, account.spent_epsilon(account.limit.delta), account.limit)
-            )
-    return tuple(moments)
+            spent = account.spent_epsilon(account.limit.delta)
+            points.append(SpendingPoint(entry.seq, entry.at, spent, account.limit))
+    return tuple(points)

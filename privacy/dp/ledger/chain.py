@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +47,18 @@ class LedgerUnavailableError(LedgerError):
 
 class LedgerUrlError(LedgerError, ValueError):
     """A URL that cannot name a ledger."""
+
+
+class LedgerCorruptError(LedgerError):
+    """The chain is broken: nothing may be added before a person has looked.
+
+    Attributes:
+        seq: Position of the first broken entry.
+    """
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"the ledger's chain is broken at entry {seq}")
+        self.seq = seq
 
 
 _metadata = sa.MetaData()
@@ -142,14 +154,18 @@ class Entry:
 
     def digest(self) -> str:
         """Return the hash that this entry must have."""
-        fields = asdict(self)
-        del fields["hash"]
-        return hashlib.sha256(canonical_json(fields).encode()).hexdigest()
+        content = {name: getattr(self, name) for name in _HASHED}
+        return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+_HASHED = tuple(field.name for field in fields(Entry) if field.name != "hash")
+# One encoder: `json.dumps` with such options makes one for each call.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def canonical_json(value: object) -> str:
     """Return JSON with only one spelling: sorted keys, no spaces, finite numbers."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def find_break(entries: Sequence[Entry]) -> int | None:
@@ -168,6 +184,21 @@ def find_break(entries: Sequence[Entry]) -> int | None:
     return None
 
 
+E = TypeVar("E", bound=Sequence[Entry])
+
+
+def require_intact(entries: E) -> E:
+    """Return the entries.
+
+    Raises:
+        LedgerCorruptError: Their chain is broken (`find_break`).
+    """
+    broken = find_break(entries)
+    if broken is not None:
+        raise LedgerCorruptError(broken)
+    return entries
+
+
 class Transaction:
     """The operations on the table: read all entries, append one, keep or destroy a secret."""
 
@@ -177,7 +208,7 @@ class Transaction:
     def entries(self) -> list[Entry]:
         """Return all entries in order."""
         rows = self._connection.execute(sa.select(_entries).order_by(_entries.c.seq))
-        return [Entry.from_row(dict(row)) for row in rows.mappings()]
+        return [Entry(*row) for row in rows]
 
     def append(
         self,

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lexveil.privacy.dp.accounting import ACCURACY
-from lexveil.privacy.dp.ledger.budget import Charge, Population, fold_entries
+from lexveil.privacy.dp.ledger.budget import Account, Charge, find_account
 from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, canonical_json, find_break
 from lexveil.privacy.dp.ledger.verification import LIMIT_WAIVED, Total, Verification, verify
 
@@ -116,13 +116,16 @@ def conceal_stops(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     if not stopped:
         return tuple(entries)
     made: list[Entry] = []
+    accounts: dict[tuple[str, str, str], Account] = {}
     for entry in sound:
+        account = find_account(accounts, entry.key)
         if entry.seq in stopped:
             entry = replace(entry, kind="abandon", payload="{}", at=reserved[entry.reservation].at)
         elif entry.kind in ("reserve", "announce"):
-            entry = replace(entry, payload=_recompute_total(made, entry))
+            entry = replace(entry, payload=_recompute_total(account, entry))
         draft = replace(entry, previous=made[-1].hash if made else GENESIS)
         made.append(replace(draft, hash=draft.digest()))
+        account.add(made[-1])
     return (*made, *entries[len(made) :])
 
 
@@ -132,12 +135,11 @@ def _is_stopped(entry: Entry, reserved: Mapping[str | None, Entry]) -> bool:
     return 0 < entry.parse_payload()["steps"] < reserved[entry.reservation].parse_payload()["steps"]
 
 
-def _recompute_total(before: Sequence[Entry], entry: Entry) -> str:
-    """Return the payload of a charge with the total that follows from the entries before it."""
+def _recompute_total(account: Account, entry: Entry) -> str:
+    """Return the payload of a charge with the total that follows from the account before it."""
     data = entry.parse_payload()
     if "total" not in data:
         return entry.payload  # paid by a schedule
-    account = fold_entries(before, Population(*entry.key))
     assert account.limit is not None
     charge = Charge.from_payload(data).repeat(data.get("runs", 1))
     total = account.epsilon_with(charge, account.limit, data["order"])

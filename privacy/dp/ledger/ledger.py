@@ -21,8 +21,6 @@ from lexveil.privacy.dp.ledger.admission import (
     NoLimitError,
     admit,
     check_schedule,
-    list_charged,
-    list_populations,
     pay,
     require_one_unit,
 )
@@ -36,8 +34,9 @@ from lexveil.privacy.dp.ledger.budget import (
     filter_order,
     fold_entries,
 )
-from lexveil.privacy.dp.ledger.chain import Entry, LedgerError, Store, Transaction, find_break
-from lexveil.privacy.dp.ledger.verification import LIMIT_WAIVED, Verification, verify
+from lexveil.privacy.dp.ledger.chain import Entry, LedgerError, Store, Transaction, require_intact
+from lexveil.privacy.dp.ledger.snapshot import Snapshot
+from lexveil.privacy.dp.ledger.verification import LIMIT_WAIVED, Verification
 
 
 class LedgerConflictError(LedgerError):
@@ -54,18 +53,6 @@ class SecretLostError(LedgerConflictError):
     def __init__(self, reservation: Reservation) -> None:
         super().__init__("the open run kept no secret to replay from: abandon it and reserve a new one")
         self.reservation = reservation
-
-
-class LedgerCorruptError(LedgerError):
-    """The chain is broken: nothing may be added before a person has looked.
-
-    Attributes:
-        seq: Position of the first broken entry.
-    """
-
-    def __init__(self, seq: int) -> None:
-        super().__init__(f"the ledger's chain is broken at entry {seq}")
-        self.seq = seq
 
 
 class ScheduleError(LedgerError):
@@ -112,10 +99,6 @@ class Ledger:
         """Close the connections to the database."""
         self._store.close()
 
-    def limit(self, population: Population) -> Limit | None:
-        """Return the limit in force; None if there is none."""
-        return self.account(population).limit
-
     def set_limit(self, population: Population, epsilon: float, delta: float) -> Limit:
         """Set the limit from now on, as a separate entry; nothing is written if it is already in force.
 
@@ -127,7 +110,7 @@ class Ledger:
         limit = Limit(float(epsilon), float(delta))
 
         def append(transaction: Transaction) -> Limit:
-            entries = _require_intact(transaction.entries())
+            entries = require_intact(transaction.entries())
             if fold_entries(entries, population).limit != limit:
                 transaction.append(entries, "limit", population.key, asdict(limit))
             return limit
@@ -166,7 +149,7 @@ class Ledger:
         identifier = secrets.token_hex(16)
 
         def append(transaction: Transaction) -> Reservation:
-            entries = _require_intact(transaction.entries())
+            entries = require_intact(transaction.entries())
             account = fold_entries(entries, population)
             if idempotency_key in account.keys:
                 known = account.keys[idempotency_key]
@@ -206,7 +189,7 @@ class Ledger:
         identifier, key = secrets.token_hex(16), _name_schedule(name)
 
         def append(transaction: Transaction) -> Schedule:
-            entries = _require_intact(transaction.entries())
+            entries = require_intact(transaction.entries())
             account = fold_entries(entries, population)
             if (known := next((e for e in entries if _is_announced(e, population, key)), None)) is not None:
                 found = next((one for one in account.schedules if one.id == known.reservation), None)
@@ -230,7 +213,7 @@ class Ledger:
         """
 
         def append(transaction: Transaction) -> Schedule:
-            entries = _require_intact(transaction.entries())
+            entries = require_intact(transaction.entries())
             account = fold_entries(entries, population)
             found = next((one for one in account.schedules if one.name == name), None)
             if found is None:
@@ -258,9 +241,9 @@ class Ledger:
             ValueError: A charge is impossible.
             LedgerCorruptError: The chain is broken.
         """
-        entries = _require_intact(list(self.entries()))
+        entries = require_intact(self.entries())
         account = fold_entries(entries, population)
-        account = replace(account, limit=account.limit or limit)
+        account.limit = account.limit or limit
         open_runs = {run.id for run in account.reservations if run.state == "open"}
         for key, charge in charges.items():
             accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
@@ -268,9 +251,7 @@ class Ledger:
                 continue
             require_one_unit(entries, population)
             schedule, payload = pay(account, charge)
-            admitted = Reservation(key, population, charge, "open", None, schedule=schedule)
-            reservations = (*account.reservations, admitted)
-            account = replace(account, order=payload["order"], reservations=reservations)
+            account = account.with_run(charge, payload["order"], schedule)
 
     def enter_lost(
         self,
@@ -305,7 +286,7 @@ class Ledger:
         accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
 
         def append(transaction: Transaction) -> None:
-            entries = _require_intact(transaction.entries())
+            entries = require_intact(transaction.entries())
             if any(entry.reservation == reservation_id for entry in entries):
                 return
             account = fold_entries(entries, population)
@@ -352,45 +333,45 @@ class Ledger:
         """
         self._settle(reservation_id, "abandon", None)
 
+    def read(self) -> Snapshot:
+        """Read the ledger as of this moment; each of the methods below reads it again."""
+        return Snapshot(self._store.entries())
+
     def spent_epsilon(self, population: Population, delta: float) -> float:
-        """Return the epsilon of all committed, open and abandoned runs at `delta`.
-
-        Raises:
-            ValueError: Unless 0 < delta < 1.
-
-        Formal guarantee:
-            That of `Account.spent_epsilon`.
-        """
-        accounting.check_delta(delta)
-        return self.account(population).spent_epsilon(delta)
+        """See `Snapshot.spent_epsilon`."""
+        return self.read().spent_epsilon(population, delta)
 
     def reservations(self, population: Population) -> tuple[Reservation, ...]:
-        """Return all runs of a population, in order, without their secrets."""
-        return self.account(population).reservations
+        """See `Snapshot.reservations`."""
+        return self.read().reservations(population)
 
     def account(self, population: Population) -> Account:
-        """Return the account of a population."""
-        return fold_entries(_require_intact(self._store.entries()), population)
+        """See `Snapshot.account`."""
+        return self.read().account(population)
+
+    def limit(self, population: Population) -> Limit | None:
+        """See `Snapshot.limit`."""
+        return self.read().limit(population)
 
     def list_charged(self, name: str) -> tuple[Population, ...]:
-        """Return the charged populations of a name: more than one in a ledger of an earlier version."""
-        return list_charged(_require_intact(self._store.entries()), name)
+        """See `Snapshot.list_charged`."""
+        return self.read().list_charged(name)
 
     def populations(self) -> tuple[Population, ...]:
-        """Return all populations with an entry, in the order of their first entries."""
-        return list_populations(self._store.entries())
+        """See `Snapshot.populations`."""
+        return self.read().populations()
 
     def entries(self, population: Population | None = None) -> tuple[Entry, ...]:
         """Return the entries of one population, or of all, in order."""
         return tuple(e for e in self._store.entries() if population is None or e.key == population.key)
 
-    def verify(self) -> Verification:
-        """Recompute the chain, every admission and all totals."""
-        return verify(self._store.entries())
+    def verify(self, checked: str | None = None) -> Verification:
+        """See `Snapshot.verify`."""
+        return self.read().verify(checked)
 
     def _settle(self, identifier: str, kind: Literal["commit", "abandon"], steps: int | None) -> None:
         def settle(transaction: Transaction) -> None:
-            entries = _require_intact(transaction.entries())
+            entries = require_intact(transaction.entries())
             reserved = next((e for e in entries if (e.kind, e.reservation) == ("reserve", identifier)), None)
             if reserved is None:
                 raise LedgerConflictError("there is no such reservation")
@@ -418,13 +399,6 @@ def _is_announced(entry: Entry, population: Population, key: str) -> bool:
 
 def _describe_schedule(name: str, charge: Charge, runs: int) -> dict[str, Any]:
     return charge.to_payload() | {"announced": name, "runs": runs}
-
-
-def _require_intact(entries: list[Entry]) -> list[Entry]:
-    broken = find_break(entries)
-    if broken is not None:
-        raise LedgerCorruptError(broken)
-    return entries
 
 
 def _find_reservation(

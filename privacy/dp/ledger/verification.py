@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lexveil.privacy.dp import accounting
-from lexveil.privacy.dp.ledger.admission import list_populations
-from lexveil.privacy.dp.ledger.budget import Account, Charge, Limit, Population, fold_entries
+from lexveil.privacy.dp.ledger.budget import Account, Charge, Limit, Population, find_account
 from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, find_break
 
 # In the payload of a reservation that was entered without regard to the limit.
@@ -48,11 +47,13 @@ class Verification:
     (the run report prints them), and compare.
 
     Attributes:
-        ok: True if the chain is intact and every reservation was admitted correctly.
+        ok: True if the chain is intact, every reservation was admitted correctly, and nothing is missing.
         entries: Number of entries.
         broken_at: Position of the first bad entry; None if there is none.
         head: Hash of the last entry.
         totals: Totals of all populations, counting the entries before the first bad one.
+        complete: False if no entry has the hash up to which the ledger was verified before: it was cut off,
+            or replaced by another.
     """
 
     ok: bool
@@ -60,33 +61,49 @@ class Verification:
     broken_at: int | None
     head: str
     totals: tuple[Total, ...]
+    complete: bool = True
 
 
-def verify(entries: Sequence[Entry]) -> Verification:
-    """Recompute the chain, every admission and all totals of `entries`, wherever they were kept.
+def verify(entries: Sequence[Entry], checked: str | None = None) -> Verification:
+    """Recompute the chain, the admissions and all totals of `entries`, wherever they were kept.
+
+    It reads the entries once: its time is linear in their number.
+
+    Args:
+        entries: The entries.
+        checked: Hash of an entry up to which this function has found everything right before. The admissions
+            up to there are not recomputed, the chain and the totals are. It must come from a place where
+            nobody can write who can write the ledger, such as a sealed note: whoever forges it hides a wrong
+            admission. If no entry has this hash, everything is recomputed, and the result is not `ok`.
 
     Formal guarantee:
         If the result is `ok`, the chain is intact (see `find_break`), and every reservation was admitted by
         the filter under the limit in force at the time, up to the accuracy of `accounting.epsilon`, but for
-        those that say that their limit was waived (`Ledger.enter_lost`), which count like all others.
+        those that say that their limit was waived (`Ledger.enter_lost`), which count like all others. With
+        `checked`: if it was the head of a ledger that was verified so. Its hash covers all entries before
+        it, so these are the ones that were verified, if SHA-256 is collision-resistant.
     """
     broken = find_break(entries)
-    if broken is None:
-        broken = _find_wrong_admission(entries)
     sound = entries if broken is None else entries[: broken - 1]
-    totals = tuple(_compute_total(fold_entries(sound, population)) for population in list_populations(sound))
+    known = 0 if checked is None else next((entry.seq for entry in sound if entry.hash == checked), None)
+    accounts: dict[tuple[str, str, str], Account] = {}
+    for entry in sound:
+        if entry.seq > (known or 0) and not _follows(accounts, entry):
+            broken = entry.seq
+            break
+        find_account(accounts, entry.key).add(entry)
+    totals = tuple(_compute_total(account) for account in accounts.values())
     head = entries[-1].hash if entries else GENESIS
-    return Verification(broken is None, len(entries), broken, head, totals)
+    complete = known is not None or checked == GENESIS
+    return Verification(broken is None and complete, len(entries), broken, head, totals, complete)
 
 
-def _find_wrong_admission(entries: Sequence[Entry]) -> int | None:
-    """Return the position of the first reservation that is not reproducible, or None."""
-    for seq, entry in enumerate(entries, start=1):
-        if entry.kind in ("reserve", "announce"):
-            account = fold_entries(entries[: seq - 1], Population(*entry.key))
-            if not _is_admitted(account, entry.parse_payload()):
-                return seq
-    return None
+def _follows(accounts: Mapping[tuple[str, str, str], Account], entry: Entry) -> bool:
+    """Return True unless an entry is a reservation or schedule that is not reproducible."""
+    if entry.kind not in ("reserve", "announce"):
+        return True
+    account = accounts.get(entry.key) or Account(Population(*entry.key))
+    return _is_admitted(account, entry.parse_payload())
 
 
 def _is_admitted(account: Account, data: Mapping[str, Any]) -> bool:
@@ -99,11 +116,11 @@ def _is_admitted(account: Account, data: Mapping[str, Any]) -> bool:
         return paid is not None and paid.pays_for(charge) and account.count_used(paid) < paid.runs
     total = account.epsilon_with(charge.repeat(data.get("runs", 1)), account.limit, data["order"])
     # Totals with a privacy loss distribution are computed to ACCURACY only.
-    by_filter = account.charged_runs() and not any(one.planned for one in account.schedules)
+    by_filter = account.has_charged_runs() and not any(one.planned for one in account.schedules)
     slack = (_TOLERANCE if by_filter else accounting.ACCURACY) * max(1.0, total)
     over = total > account.limit.epsilon + slack and not data.get(LIMIT_WAIVED)
     # Earlier versions had a looser bound for a first run with a cap on its draws: a larger total.
-    looser = charge.truncation is not None and not account.charged_runs() and data["total"] > total
+    looser = charge.truncation is not None and not account.has_charged_runs() and data["total"] > total
     return not over and (abs(total - data["total"]) <= slack or looser)
 
 

@@ -155,9 +155,14 @@ VARIANTS = {
             9.9,
             10.0,
             1e-5,
-            tuple((f"{n:032x}", 0.1 * n, "open") for n in range(40)),
+            tuple((f"{n:032x}", 0.1 * n, "open") for n in range(30, 40)),
             "e" * 64,
+            earlier=30,
+            open=40,
         )
+    ),
+    "a changed ledger": summary(
+        spent=Spending("clients", "owner", 1.0, 10.0, 1e-5, (), "e" * 64, intact=False)
     ),
     "overspent": summary(
         spent=Spending("clients", "owner", 12.0, 10.0, 1e-5, (("a", 12.0, "abandoned"),), "e" * 64)

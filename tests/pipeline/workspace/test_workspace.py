@@ -356,6 +356,33 @@ class TestRunStage:
         finish(tmp_path, shards("a"))
         assert not list(tmp_path.glob("*.partial"))
 
+    def test_leftovers_of_workers_killed_in_this_stage_are_removed(self, tmp_path: Path) -> None:
+        def be_killed_at_first(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+            del stage
+            for folder in (tmp_path / "parts", tmp_path / "vault"):
+                folder.mkdir(exist_ok=True)
+                (folder / f"part-{shards[0].index:05d}.77.partial").write_bytes(b"half")
+            return map(work, shards)
+
+        write = Worker(tmp_path / "parts")
+        run_stage(
+            tmp_path / "parts", "mask", shards("a"), write, be_killed_at_first, beside=[tmp_path / "vault"]
+        )
+        assert not list(tmp_path.rglob("*.partial"))
+
+    def test_a_part_is_written_without_a_listing_of_its_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A listing for each part makes a stage quadratic in its shards."""
+        finish(tmp_path, shards("a", "b"))
+
+        def refuse(path: object = ".") -> None:
+            raise AssertionError("the folder was listed")
+
+        for name in ("listdir", "scandir"):
+            monkeypatch.setattr(os, name, refuse)
+        Worker(tmp_path)(shards("a", "B")[1])
+
     def test_a_broken_manifest_is_made_anew(self, tmp_path: Path) -> None:
         first, _ = finish(tmp_path, shards("a"))
         (tmp_path / "_manifest.json").write_text('{"shards": [{"ind')

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.ledger.admission import BudgetExceededError, NoLimitError, UnitConflictError
+from lexveil.privacy.dp.ledger.chain import LedgerCorruptError
 from lexveil.privacy.dp.ledger.ledger import (
     Charge,
     Ledger,
     LedgerConflictError,
-    LedgerCorruptError,
     Limit,
     Population,
     filter_order,
