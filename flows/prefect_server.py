@@ -25,6 +25,11 @@ from lexveil.pipeline.errors import WorkspaceError
 _APP = "prefect.server.api.server:create_app"
 # As Prefect sets them for its temporary server: without pages, and with the services that record task runs.
 _EPHEMERAL = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+# No run uses a block. To look for types of them, the server would import all of Dask, Ray and Kubernetes.
+_NO_BLOCKS = {
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
+    "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
+}
 _CHECK_SECONDS = 0.1
 _START_SECONDS = 180  # on a busy machine, and with tables to make
 _STOP_SECONDS = 5
@@ -73,7 +78,7 @@ def _start_process(port: int) -> tuple[subprocess.Popen[bytes], subprocess.Popen
     options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     given = select_harmless_environment(*SERVER_VARIABLES)
-    environment = {**given, **_EPHEMERAL, **settings, "PYTHONSAFEPATH": "1"}
+    environment = {**given, **_EPHEMERAL, **_NO_BLOCKS, **settings, "PYTHONSAFEPATH": "1"}
     server = subprocess.Popen([*command, *options], env=environment)
     # The shell reads until the system closes our end of the pipe, also after kill -9 of this process.
     guard = subprocess.Popen(

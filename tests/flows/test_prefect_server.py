@@ -21,10 +21,12 @@ use_own_server()
 use_own_server()
 with get_client(sync_client=True) as client:
     answered = client.api_healthcheck() is None
+    blocks = client.request("POST", "/block_types/filter").json()
 task = f"/proc/{os.getpid()}/task/{os.getpid()}/children"
 children = [int(pid) for pid in open(task).read().split()]
 facts = {
     "answered": answered,
+    "blocks": blocks,
     "url": os.environ["PREFECT_API_URL"],
     "children": children,
     "told": [pid for pid in children if "a-secret" in open(f"/proc/{pid}/environ").read()],
@@ -70,6 +72,7 @@ def test_the_server_is_another_process_and_ends_with_this_one(
     assert done.returncode == (-signal.SIGKILL if end == "killed" else 0), done.stderr
     facts = json.loads(done.stdout)
     assert (facts["answered"], facts["imported"]) == (True, False)
+    assert facts["blocks"] == []  # to register them takes a third of the server's start
     assert facts["url"].startswith("http://127.0.0.1:")
     assert len(facts["children"]) == 2  # the server, and the shell that watches over it
     assert facts["told"] == []
