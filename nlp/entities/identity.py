@@ -138,7 +138,7 @@ class Identities:
                 Polish ones, "Kowalskiego" may be Kowalski's.
         """
         self._entity: dict[Mention, int] = {}
-        self._members: list[list[Mention]] = []
+        self._members: list[tuple[Mention, ...]] = []
         self._canonical: dict[int, Mention] = {}
         self._apart: dict[Mention, set[Mention]] = {}
         for a, b in apart:
@@ -185,20 +185,24 @@ class Identities:
 
     def _assign(self, mention: Mention, entity: int) -> None:
         if entity == len(self._members):
-            self._members.append([])
-        self._members[entity].append(mention)
+            self._members.append((mention,))
+        else:
+            self._members[entity] += (mention,)
         self._canonical.pop(entity, None)
         self._entity[mention] = entity
 
     def _cluster_people(self, people: list[Mention]) -> None:
         """Assign the most complete names first, so that a short name finds everyone it could mean."""
-        index: dict[tuple[str, ...], list[int]] = {}
+        # Hashes: as tuples, the keys of a large document's names take more memory than all names. Two keys
+        # with one hash add a candidate that does not fit.
+        wanted = {hash(key) for mention in people for key in _lookup_keys(mention)}
+        index: dict[int, list[int]] = {}
         for mention in sorted(people, key=_rank_completeness):
-            candidates = {entity for key in _lookup_keys(mention) for entity in index.get(key, ())}
+            candidates = {entity for key in _lookup_keys(mention) for entity in index.get(hash(key), ())}
             fitting = list(islice((e for e in sorted(candidates) if self._fits(e, mention)), 2))
             entity = fitting[0] if len(fitting) == 1 else len(self._members)
             self._assign(mention, entity)
-            for key in _index_keys(mention):
+            for key in wanted.intersection(map(hash, _index_keys(mention))):
                 bucket = index.setdefault(key, [])
                 if not bucket or bucket[-1] != entity:
                     bucket.append(entity)

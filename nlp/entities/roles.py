@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from lexveil.nlp.letters import HAN
 from lexveil.nlp.text import Span
 from lexveil.nlp.vocabulary import COURTESY_TITLES
+
+T = TypeVar("T")
 
 # Most protected first: if mentions disagree, the first of these applies.
 ROLES: tuple[str, ...] = (
@@ -182,15 +184,16 @@ def find_roles(text: str, spans: Sequence[Span]) -> list[str]:
     return found
 
 
-def merge_roles(mentions: Iterable[tuple[int, str]]) -> dict[int, str]:
+def merge_roles(mentions: Iterable[tuple[T, str]], merged: dict[T, str] | None = None) -> dict[T, str]:
     """Return the most protected role of each entity among those of its mentions.
 
     A cue outweighs the absence of one, so `other` yields to every role.
 
     Args:
         mentions: (entity, role of one of its mentions).
+        merged: roles found before, which these are merged into.
     """
-    best: dict[int, str] = {}
+    best: dict[T, str] = {} if merged is None else merged
     for entity, role in mentions:
         known = best.get(entity)
         if known is None or ROLES.index(role or "other") < ROLES.index(known or "other"):

@@ -156,13 +156,16 @@ def anonymize_pieces(
     )
     strings = {p.text[start:end] for p in pieces() for start, end in p.readable}
     check = SecondPass(kept_types, strings)
-    first: list[_PieceMasking] = []
+    learned: _PieceMasking | None = None
     several = False
     for number, piece in enumerate(pieces()):
-        first = [_PieceMasking(piece, policy, scope, check)]
-        check.learn(first[0].masked)
+        learned = None  # else two pieces are in memory
+        learned = _PieceMasking(piece, policy, scope, check)
+        check.learn(learned.masked)
         several = number > 0
-    remaining = first if not several else (_PieceMasking(piece, policy, scope, check) for piece in pieces())
+    if several:
+        learned = None
+    remaining = [learned] if learned else (_PieceMasking(piece, policy, scope, check) for piece in pieces())
     for number, masking in enumerate(remaining):
         reasons, doubts = masking.repair(repairs, language if served else None)
         reasons["language"] = int(not served and number == 0)

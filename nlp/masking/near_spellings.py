@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import repeat
+
+import numpy as np
 
 SHORTEST_NEAR = 5
 """Words of fewer letters have no near spellings; from this length on, one edit is tolerated."""
@@ -22,12 +25,17 @@ class NearIndex:
 
     def __init__(self, names: Sequence[str]) -> None:
         """Index folded names."""
-        self._by_remainder: dict[str, list[str]] = {}
-        for name in names:
-            if len(name) > _LONGEST_NEAR:
-                continue
-            for remainder in _list_remainders(name):
-                self._by_remainder.setdefault(remainder, []).append(name)
+        self._names = [name for name in names if len(name) <= _LONGEST_NEAR]
+        # Hashes with the number of their name: as strings, the remainders of a large document's names take
+        # more memory than the document. Two remainders with one hash add a name that is not near.
+        hashes, numbers = array("q"), array("i")
+        for number, name in enumerate(self._names):
+            remainders = _list_remainders(name)
+            hashes.extend(map(hash, remainders))
+            numbers.extend(repeat(number, len(remainders)))
+        order = np.argsort(np.frombuffer(hashes, np.int64), kind="stable")
+        self._hashes = np.frombuffer(hashes, np.int64)[order]
+        self._numbers = np.frombuffer(numbers, np.int32)[order]
 
     def has_near(self, word: str) -> bool:
         """Return True if a name is spelled like `word`, or nearly.
@@ -38,10 +46,16 @@ class NearIndex:
         """
         if len(word) > _LONGEST_NEAR:
             return False
+        wanted = np.fromiter(map(hash, _list_remainders(word)), np.int64)
+        first, last = (np.searchsorted(self._hashes, wanted, side) for side in ("left", "right"))
+        numbers = {
+            int(number)
+            for start, end in zip(first[first < last], last[first < last], strict=True)
+            for number in self._numbers[start:end]
+        }
         return any(
             _is_within(word, name, _tolerance(min(len(word), len(name))))
-            for remainder in _list_remainders(word)
-            for name in self._by_remainder.get(remainder, ())
+            for name in (self._names[number] for number in numbers)
         )
 
 
@@ -50,11 +64,10 @@ def _tolerance(length: int) -> int:
 
 
 def _list_remainders(word: str) -> set[str]:
-    remainders = {word}
-    for deleted in range(1, _tolerance(len(word)) + 1):
-        for positions in combinations(range(len(word)), deleted):
-            remainders.add("".join(c for position, c in enumerate(word) if position not in positions))
-    return remainders
+    tolerance = _tolerance(len(word))
+    shorter = {word[:i] + word[i + 1 :] for i in range(len(word))} if tolerance else set[str]()
+    shortest = {one[:i] + one[i + 1 :] for one in shorter for i in range(len(one))} if tolerance > 1 else ()
+    return {word, *shorter, *shortest}
 
 
 def _is_within(a: str, b: str, most: int) -> bool:

@@ -65,16 +65,16 @@ class Scope:
             language: ISO 639-1 code of the documents, which decides the language of surrogates.
             seeded: number entities by the seed, as for a matter.
         """
-        names = list(documents)
-        self._identities = Identities(
-            (mention for document in names for mention, _ in document.mentions),
-            {pair for document in names for pair in document.apart},
-            language,
-        )
-        self._roles = merge_roles(
-            (self.entity(mention), role) for document in names for mention, role in document.mentions
-        )
-        self._taken = {token for document in names for token in document.taken}
+        # One at a time: the names of all pieces of a large document take more memory than its text.
+        mentions: dict[Mention, str] = {}
+        apart: set[tuple[Mention, Mention]] = set()
+        self._taken: set[tuple[str, int]] = set()
+        for document in documents:
+            merge_roles(document.mentions, mentions)
+            apart |= document.apart
+            self._taken |= document.taken
+        self._identities = Identities(mentions, apart, language)
+        self._roles = merge_roles((self.entity(mention), role) for mention, role in mentions.items())
         self._numbers: dict[int, int] = {}
         self._last_number: dict[str, int] = {}
         self._initials: dict[int, str] = {}

@@ -72,7 +72,7 @@ class Targets:
             readable: strings that a reviewer wants to keep, which never become targets.
         """
         self._readable = {join_folded(string) for string in readable}
-        self._added: set[tuple[str, str]] = set()
+        self._added: dict[str, set[str]] = {}
         self._words: dict[str, Target] = {}
         self._prefixes: set[str] = set()
         self._longest = 0
@@ -83,9 +83,10 @@ class Targets:
     def add(self, replacement: Replacement) -> None:
         """Add all forms of a replaced string."""
         kind, original = replacement.type, replacement.original
-        if (kind, original) in self._added or original == replacement.text:
+        added = self._added.setdefault(kind, set())
+        if original in added or original == replacement.text:
             return
-        self._added.add((kind, original))
+        added.add(original)
         surface = NormalizedText.of(original).text
         in_lower_case = surface == surface.lower()
         for words, reason in _list_forms(kind, surface):

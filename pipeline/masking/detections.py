@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from operator import attrgetter
+from sys import intern
 from typing import Any, Literal
 
 from lexveil.nlp.entities.identity import Mention
@@ -120,12 +121,13 @@ def _names_to_json(names: DocumentNames) -> dict[str, object]:
 
 
 def _names_from_json(data: dict[str, Any]) -> DocumentNames:
+    # Interned: the names of a large document have few different words.
     mentions = [
-        Mention(kind, form, tuple(words), generation, gender)
+        Mention(intern(kind), form, tuple(map(intern, words)), intern(generation), intern(gender))
         for kind, form, words, generation, gender in data["mentions"]
     ]
     return DocumentNames(
-        frozenset((mentions[number], role) for number, role in data["roles"]),
+        frozenset((mentions[number], intern(role)) for number, role in data["roles"]),
         frozenset((mentions[a], mentions[b]) for a, b in data["apart"]),
         frozenset((kind, number) for kind, number in data["taken"]),
     )

@@ -102,12 +102,12 @@ def mask_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     # Otherwise the ciphertext of a large document would stay in memory with its text.
     pa.default_memory_pool().release_unused()
     masking = _ShardMasking(workspace, shard.index, documents)
-    vault: list[dict[str, Any]] = []
+    vault: list[pa.RecordBatch] = []
     documents.reverse()
     # Popped, so that no document's text stays in memory with the masked texts.
     outcomes = [masking.mask(documents.pop(), vault) for _ in range(len(documents))]
     del masking  # frees the names of whole matters
-    tables.write_part(workspace.vault, shard, pa.Table.from_pylist(vault, schema=tables.VAULT))
+    tables.write_part(workspace.vault, shard, pa.Table.from_batches(vault, tables.VAULT))
     vault.clear()
     failed = [
         {"doc_id": outcome.document.doc_id, "reason": HELD_BACK, "reasons": json.dumps(outcome.reasons)}
@@ -149,7 +149,7 @@ class _ShardMasking:
         matter = workspace.settings.mask.scope == "matter"
         self._matters = MatterScopes(workspace, documents, self._pseudonym_key) if matter else None
 
-    def mask(self, document: Document, vault: list[dict[str, Any]]) -> _Outcome:
+    def mask(self, document: Document, vault: list[pa.RecordBatch]) -> _Outcome:
         """Mask one document, and append its rows to `vault`."""
         doc_id = document.doc_id
         pieces, scope = self._prepare(document)
@@ -169,7 +169,8 @@ class _ShardMasking:
             reasons.update(done.reasons)
             payload = json.dumps(self._build_entry(document.owner, scope, done)).encode()
             sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{piece.start}")
-            vault.append({"doc_id": doc_id, "start": piece.start, "payload": sealed})
+            row = {"doc_id": doc_id, "start": piece.start, "payload": sealed}
+            vault.append(pa.RecordBatch.from_pylist([row], tables.VAULT))  # rows of Python would be copied
         return _Outcome(replace(document, text=""), bytes(text), spans, dict(sorted(reasons.items())))
 
     def _prepare(self, document: Document) -> tuple[Callable[[], Iterable[Piece]], Scope]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,3 +62,15 @@ def test_every_deletion_and_replacement_is_found(name: str, data: st.DataObject)
 def test_a_word_of_thousands_of_letters_is_no_name_and_takes_no_time() -> None:
     long = "hawksmoor" * 1000
     assert not NearIndex([long, "hawksmoor"]).has_near(long)
+
+
+def test_the_names_of_a_large_document_take_little_memory() -> None:
+    letters = random.Random(7)
+    names = ["".join(letters.choices(LETTERS, k=9)) for _ in range(2000)]
+    tracemalloc.start()
+    try:
+        index = NearIndex(names)
+        assert tracemalloc.get_traced_memory()[1] < 2000 * 2500
+    finally:
+        tracemalloc.stop()
+    assert index.has_near(names[-1][:3] + names[-1][4:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -268,3 +269,25 @@ def test_a_surrogate_is_never_a_name_of_the_matter() -> None:
     scope = Scope([read(f"John Smith; then {first}", "John Smith", first)], keyed("k"), "en")
     replaced = scope.surrogate(scope.entity(mention("John Smith")), mention("John Smith"), "John Smith")
     assert replaced != first
+
+
+def test_names_that_recur_in_every_piece_of_a_large_document_are_in_memory_once() -> None:
+    names = [
+        f"{first} {last}"
+        for first in ("Ada", "Bo", "Cy", "Di")
+        for last in map("Roe{:04}".format, range(250))
+    ]
+
+    def read() -> DocumentNames:
+        return DocumentNames.read(*document(names))
+
+    def measure(pieces: int) -> int:
+        tracemalloc.start()
+        try:
+            Scope((read() for _ in range(pieces)), keyed("key"))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    measure(1)  # loads lists of names
+    assert measure(12) < 1.5 * measure(2)
