@@ -337,6 +337,7 @@ def _source(arguments: argparse.Namespace, root: Path) -> Path:
 
 def _load_models(job: Job) -> None:
     # What each spawned worker would load for itself; tables are not touched, since Arrow has threads.
+    import matplotlib.pyplot
     import sklearn.metrics
     import tenseal
 
@@ -346,7 +347,7 @@ def _load_models(job: Job) -> None:
     from lexveil.pipeline.models.encoding import load_encoder
     from lexveil.pipeline.settings import load_settings
 
-    del sklearn, tenseal
+    del matplotlib, sklearn, tenseal
     Detector.load()
     PublicTopics.load(load_encoder(load_settings(job.config).train))
     forked: Callable[[str], Any] = lambda _method: multiprocessing.get_context("fork")  # noqa: E731

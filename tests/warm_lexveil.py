@@ -60,12 +60,15 @@ def _warm_up() -> None:
     from lexveil.nlp.encoders.public import PublicEncoder
     from lexveil.pipeline import job  # noqa: F401
     from lexveil.pipeline.masking import decisions, standalone  # noqa: F401
+    from lexveil.pipeline.reports import charts
     from lexveil.pipeline.reports import review_page as _review_page  # noqa: F401
     from lexveil.pipeline.serving.client import classifier as _client  # noqa: F401
     from lexveil.pipeline.stages import audit, evaluate, extract, train  # noqa: F401
 
     Detector.load("rules").detect("Warm up, Ms Jane Roe of 1 Elm Street.")
     _ = PublicEncoder.load().public_mean
+    with charts.drawing_style():
+        charts.render_svg(charts.create_drawing(1)[0], "warm", "up")
     gc.collect()
     gc.freeze()
 

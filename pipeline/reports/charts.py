@@ -1,115 +1,84 @@
-"""Drawings of pages: bars and lines as inline SVG, in the colors of the page's style sheet (`page.css.j2`).
+"""Formats of numbers and drawings of pages: inline SVG that loads nothing from the network.
 
-A drawing library costs every run two seconds for them. Text stays text, nothing is loaded from the network,
-and equal data give equal bytes. Lengths are in units of the drawing, which is `WIDTH` wide.
+A drawing refers to colors of the page's style sheet (`page.css.j2`), so that it fits the light and the dark
+page.
 """
 
 from __future__ import annotations
 
+import functools
+import io
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-INK, MUTED, LINE, ACCENT, SOFT, ALARM = (
-    f"var(--{name})" for name in ("ink", "muted", "line", "accent", "soft", "alarm")
-)
-WIDTH = 460.0  # about the width on the page in pixels, so that text keeps its size
-TEXT, SMALL = 10.5, 9.0  # sizes of text
-DASHED = "4 3"
-_MARGIN = 4.0
-_GAP = 5.0  # between a text and what it belongs to
-_LETTER = 0.66  # width of a letter, as a share of the size: of capitals, the widest
-_BAR = 0.62  # share of its row that a bar takes
-_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The way from values to positions.
-
-    Attributes:
-        low: value at `start`.
-        high: value at `end`.
-        start: position of `low`.
-        end: position of `high`; less than `start` for an axis that points up.
-        logarithmic: True if equal ratios, not equal differences, have equal lengths.
-    """
-
-    low: float
-    high: float
-    start: float
-    end: float
-    logarithmic: bool = False
-
-    def at(self, value: float) -> float:
-        """Return the position of a value."""
-        low, high = self.low, self.high
-        if self.logarithmic:
-            low, high, value = math.log(low), math.log(high), math.log(max(value, low))
-        return self.start + (value - low) / (high - low) * (self.end - self.start)
+# The drawing library gets the placeholders, the page the names of its style sheet.
+_COLORS = {
+    "#0a0b01": "var(--ink)",
+    "#0a0b02": "var(--muted)",
+    "#0a0b03": "var(--line)",
+    "#0a0b04": "var(--accent)",
+    "#0a0b05": "var(--soft)",
+    "#0a0b06": "var(--alarm)",
+}
+INK, MUTED, LINE, ACCENT, SOFT, ALARM = _COLORS
+# Colors of lines in a drawing that is a file, without a style sheet.
+FILE_COLORS = ("#1f5fa8", "#b3541e", "#3d7a3d", "#7a3d74", "#555555")
+WIDTH = 6.4  # inches of 72 units: about the width on the page, so that text keeps its size
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """An area with two axes."""
-
-    x: Axis
-    y: Axis
-
-    def at(self, points: Iterable[Point]) -> list[Point]:
-        """Return the positions of points."""
-        return [(self.x.at(x), self.y.at(y)) for x, y in points]
-
-
-def render(height: float, alt: str, parts: Iterable[Markup]) -> Markup:
-    """Render parts as one drawing.
-
-    Args:
-        height: height of the drawing.
-        alt: text alternative.
-        parts: what is drawn, the lowest first.
-    """
-    head = Markup('<svg role="img" aria-label="{}" viewBox="0 0 {} {}">')
-    return head.format(alt, _number(WIDTH), _number(height)) + Markup("").join(parts) + Markup("</svg>")
+@functools.cache
+def get_templates() -> Environment:
+    """Return the templates of this package. Strings are escaped; an unknown name is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": format_count, "figure": format_figure, "percent": format_percent}
+    return environment
 
 
-def draw_line(points: Sequence[Point], color: str, width: float = 1.0, dash: str = "") -> Markup:
-    """Draw a line through positions."""
-    path = " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
-    style = f"fill:none;stroke:{color};stroke-width:{width}" + (f";stroke-dasharray:{dash}" if dash else "")
-    return Markup('<polyline points="{}" style="{}"/>').format(path, style)
+def format_count(number: int) -> str:
+    """Format an integer: `12345` -> `12,345`."""
+    return f"{number:,}"
 
 
-def draw_dots(points: Iterable[Point], color: str, radius: float) -> Markup:
-    """Draw a dot at each position."""
-    dot = Markup('<circle cx="{}" cy="{}" r="{}" style="fill:{}"/>')
-    return Markup("").join(dot.format(_number(x), _number(y), radius, color) for x, y in points)
+def format_figure(number: float) -> str:
+    """Format a number with four significant digits: `1e-05` -> `1e-5`."""
+    return re.sub(r"e([+-])0+", r"e\1", f"{number:.4g}")
 
 
-def draw_bar(corners: Iterable[Point], color: str, opacity: float = 1.0) -> Markup:
-    """Draw a rectangle between two opposite corners."""
-    (left, right), (top, bottom) = (sorted(pair) for pair in zip(*corners, strict=True))
-    bar = Markup('<rect x="{}" y="{}" width="{}" height="{}" style="fill:{};fill-opacity:{}"/>')
-    return bar.format(*map(_number, (left, top, right - left, bottom - top)), color, opacity)
+def format_percent(share: float, up: bool = False) -> str:
+    """Format a share in percent, rounded down, so that 100 % means all; upper bounds are rounded `up`."""
+    hundredths = round(share * 10_000, 6)
+    return f"{(math.ceil(hundredths) if up else math.floor(hundredths)) / 100:.4g} %"
 
 
-def draw_text(
-    at: Point, text: str, color: str = INK, size: float = TEXT, anchor: str = "start", *, upward: bool = False
-) -> Markup:
-    """Write a text, the middle of its letters at the height of a position; `upward` turns it to the left."""
-    x, y = map(_number, at)
-    turned = Markup(' transform="rotate(-90 {} {})"').format(x, y) if upward else Markup("")
-    style = f"fill:{color};font-size:{size}px;text-anchor:{anchor};dominant-baseline:central"
-    return Markup('<text x="{}" y="{}"{} style="{}">{}</text>').format(x, y, turned, style, text)
+@contextmanager
+def drawing_style(font_size: float = 10.5) -> Generator[None, None, None]:
+    """Set Matplotlib's style: text stays text in SVG, and the output is deterministic."""
+    from lexveil.nlp.cache import cache_folder
 
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))  # its list of fonts
+    import matplotlib
 
-def measure_text(text: str, size: float = TEXT) -> float:
-    """Return the width of a text, rather too large than too small."""
-    return size * sum(1.0 if ord(letter) > 0x2E7F else _LETTER for letter in text)
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "lexveil", "font.size": font_size}
+    with matplotlib.rc_context(style):
+        yield
 
 
 def shorten_label(label: str) -> str:
@@ -117,102 +86,59 @@ def shorten_label(label: str) -> str:
     return label if len(label) <= 26 else f"{label[:25]}…"
 
 
-def draw_rows(
-    labels: Sequence[str],
-    values: Sequence[float],
-    notes: Sequence[str],
-    colors: Sequence[str],
-    high: float,
-    above: float = 0.0,
-) -> tuple[list[Markup], Axis, float]:
-    """Draw horizontal bars, the first at the top, each between its label and a note.
+def create_drawing(height: float) -> tuple[Figure, Axes]:
+    """Create an empty drawing of the page's width; `height` in inches."""
+    from matplotlib.figure import Figure  # not pyplot: no global state, no display
+
+    drawing = Figure(figsize=(WIDTH, height), layout="constrained")
+    drawing.patch.set_visible(False)
+    return drawing, _remove_frame(drawing.add_subplot())
+
+
+def create_panels(number: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Create a drawing of small panels, `height` inches each."""
+    rows = -(-number // columns)
+    drawing, first = create_drawing(rows * height)
+    first.remove()
+    return drawing, [_remove_frame(drawing.add_subplot(rows, columns, i + 1)) for i in range(number)]
+
+
+def _remove_frame(axes: Axes) -> Axes:
+    axes.patch.set_visible(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+        spine.set_color(LINE)
+    return axes
+
+
+def draw_bars(axes: Axes, labels: Sequence[str], values: Sequence[float], colors: Sequence[str]) -> None:
+    """Draw horizontal bars, the first at the top."""
+    rows = range(len(labels))
+    axes.barh(rows, values, color=list(colors), height=0.62)
+    # A dollar sign would start a formula.
+    axes.set_yticks(rows, labels=[shorten_label(label) for label in labels], parse_math=False, color=INK)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xticks([])
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def render_svg(drawing: Figure, name: str, alt: str) -> Markup:
+    """Render a drawing as inline SVG, with colors of the page's style sheet.
 
     Args:
-        labels: text before each bar.
-        values: lengths of the bars.
-        notes: text behind each bar.
-        colors: colors of the bars.
-        high: value of the right border.
-        above: height that stays free above the bars.
-
-    Returns:
-        What was drawn, the axis of the values, and the height of the drawing.
+        drawing: the drawing.
+        name: prefix of its ids, which makes them unique on the page.
+        alt: text alternative.
     """
-    row = TEXT * 1.95
-    shown = [shorten_label(label) for label in labels]
-    left = _MARGIN + max(map(measure_text, shown), default=0.0) + _GAP
-    axis = Axis(0.0, high, left, WIDTH - _MARGIN)
-    parts: list[Markup] = []
-    for number, (label, value, note, color) in enumerate(zip(shown, values, notes, colors, strict=True)):
-        middle = above + _MARGIN + (number + 0.5) * row
-        half = row * _BAR / 2
-        parts.append(draw_text((left - _GAP, middle), label, anchor="end"))
-        parts.append(draw_bar([(left, middle - half), (axis.at(value), middle + half)], color))
-        parts.append(draw_text((axis.at(value) + _GAP, middle), note))
-    return parts, axis, above + 2 * _MARGIN + len(shown) * row
-
-
-def draw_scale(panel: Panel, label: str = "", size: float = SMALL) -> list[Markup]:
-    """Draw the values of the vertical axis with their grid, and the line at the bottom.
-
-    Args:
-        panel: the panel.
-        label: what the values are; it stands at the left border of the drawing.
-        size: size of the text.
-    """
-    left, right = panel.x.start, panel.x.end
-    parts: list[Markup] = []
-    if label:
-        beside = (_MARGIN + TEXT / 2, (panel.y.start + panel.y.end) / 2)
-        parts.append(draw_text(beside, label, MUTED, anchor="middle", upward=True))
-    for value, text in list_ticks(panel.y):
-        y = panel.y.at(value)
-        parts.append(draw_line([(left, y), (right, y)], LINE, 0.8))
-        parts.append(draw_text((left - _GAP, y), text, MUTED, size, "end"))
-    return [*parts, draw_line([(left, panel.y.start), (right, panel.y.start)], LINE)]
-
-
-def draw_marks(panel: Panel, marks: Iterable[tuple[float, str]], size: float = SMALL) -> list[Markup]:
-    """Write texts below the horizontal axis."""
-    y = panel.y.start + _GAP + size / 2
-    return [draw_text((panel.x.at(value), y), text, MUTED, size, "middle") for value, text in marks]
-
-
-def draw_legend(entries: Iterable[tuple[str, str, float]], size: float = SMALL) -> tuple[list[Markup], float]:
-    """Draw what the colors mean, in as many rows as it takes.
-
-    Args:
-        entries: text, color and opacity of each.
-        size: size of the text.
-
-    Returns:
-        What was drawn, at the top of the drawing, and its height.
-    """
-    parts: list[Markup] = []
-    x, y = _MARGIN, _MARGIN + size / 2
-    for text, color, opacity in entries:
-        width = size + _GAP + measure_text(text, size) + 2 * _GAP
-        if x > _MARGIN and x + width > WIDTH:
-            x, y = _MARGIN, y + 1.6 * size
-        parts.append(draw_bar([(x, y - size / 2), (x + size, y + size / 2)], color, opacity))
-        parts.append(draw_text((x + size + _GAP, y), text, size=size))
-        x += width
-    return parts, (y + size if parts else 0.0)
-
-
-def list_ticks(axis: Axis, most: int = 4) -> list[tuple[float, str]]:
-    """Return round values on an axis and their texts: at most `most` intervals, or powers of ten."""
-    if axis.logarithmic:
-        powers = range(math.ceil(math.log10(axis.low)), math.floor(math.log10(axis.high)) + 1)
-        return [(10.0**power, f"{10**power:,}") for power in powers if power >= 0]
-    least = (axis.high - axis.low) / most
-    unit = 10.0 ** math.floor(math.log10(least))
-    times = next(times for times in _STEPS if times * unit >= least * (1 - 1e-9))
-    step = times * unit
-    digits = max(0, -math.floor(math.log10(step) + 1e-9) + (times == 2.5))
-    first, last = math.ceil(axis.low / step - 1e-9), math.floor(axis.high / step + 1e-9)
-    return [(n * step, f"{n * step:,.{digits}f}") for n in range(first, last + 1)]
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    buffer = io.StringIO()
+    drawing.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'href="#', f'href="#{name}-', svg)
+    svg = svg.replace("url(#", f"url(#{name}-")
+    for placeholder, color in _COLORS.items():
+        svg = svg.replace(placeholder, color)
+    head = Markup('<svg role="img" aria-label="{}" ').format(alt)
+    return head + Markup(svg.removeprefix("<svg "))  # noqa: S704  escaped by the drawing library

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -27,37 +27,28 @@ from lexveil.pipeline.monitoring.drift import ALARMS, FEWEST_OWNERS, WINDOW
 from lexveil.pipeline.reports.charts import (
     ACCENT,
     ALARM,
-    DASHED,
     INK,
     LINE,
     MUTED,
-    SMALL,
     SOFT,
-    WIDTH,
-    Axis,
-    Panel,
-    Point,
-    draw_bar,
-    draw_dots,
-    draw_legend,
-    draw_line,
-    draw_marks,
-    draw_scale,
-    draw_text,
-    render,
-    shorten_label,
+    create_drawing,
+    create_panels,
+    drawing_style,
+    format_figure,
+    get_templates,
+    render_svg,
 )
-from lexveil.pipeline.reports.pages import format_figure, get_templates
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _SHARES = (QUARANTINED, REVIEW, HELD_BACK)
 _MOST_TYPES = 12
 _COLUMNS = 3
 _STAGES = ((MUTED, 1.0), (ACCENT, 1.0), (SOFT, 1.0), (INK, 0.75), (ACCENT, 0.5), (MUTED, 0.5), (LINE, 1.0))
 _LOG_FROM = 20  # the axis is logarithmic if the largest batch is this many times the median
-# Of a drawing and of a small panel, in units of the drawing.
-_LEFT, _TOP, _BOTTOM, _HEIGHT, _PANEL_HEIGHT = 64.0, 8.0, 116.0, 137.0, 98.0
 _DOTS_UP_TO = 25  # runs that are drawn as dots
 
 
@@ -90,10 +81,6 @@ class _Series:
     low: list[float | None]
     high: list[float | None]
     unlike: list[bool]
-
-    def highest(self) -> float:
-        """Return the highest value and end of an interval."""
-        return max([0.0, *(value for value in (*self.values, *self.high) if value is not None)])
 
 
 def render_history(runs: Sequence[PastRun]) -> str:
@@ -163,14 +150,15 @@ def _draw_plots(runs: Sequence[PastRun]) -> dict[str, Markup | None]:
         (name for name in totals if name not in _SHARES and totals[name]),
         key=lambda name: (-totals[name], name),
     )
-    return {
-        "batches_plot": _draw_batches(runs),
-        "shares_plot": _draw_rates(runs, _SHARES),
-        "spans_plot": _draw_rates(runs, types[:_MOST_TYPES]) if types else None,
-        "distance_plot": _draw_distances(runs),
-        "epsilon_plot": _draw_epsilon(runs),
-        "seconds_plot": _draw_seconds(runs),
-    }
+    with drawing_style():
+        return {
+            "batches_plot": _draw_batches(runs),
+            "shares_plot": _draw_rates(runs, _SHARES, "shares"),
+            "spans_plot": _draw_rates(runs, types[:_MOST_TYPES], "types") if types else None,
+            "distance_plot": _draw_distances(runs),
+            "epsilon_plot": _draw_epsilon(runs),
+            "seconds_plot": _draw_seconds(runs),
+        }
 
 
 def _build_series(runs: Sequence[PastRun], name: str) -> _Series:
@@ -185,51 +173,52 @@ def _build_series(runs: Sequence[PastRun], name: str) -> _Series:
 
 
 def _draw_batches(runs: Sequence[PastRun]) -> Markup:
+    drawing, axes = create_drawing(1.9)
     sizes = [run.batch.documents for run in runs]
-    most = max(sizes)
-    # The first load, among nightly batches.
-    logarithmic = most > _LOG_FROM * max(1.0, median(sizes))
-    scale = Axis(0.7, 1.5 * most, _BOTTOM, _TOP, True) if logarithmic else _make_scale(most, 1.05)
-    panel = Panel(_make_run_axis(runs, _LEFT, WIDTH), scale)
-    half = _half_bar(runs)
-    parts = [*draw_scale(panel, "new documents"), *draw_marks(panel, _list_dates(runs))]
-    for x, (run, size) in enumerate(zip(runs, sizes, strict=True)):
-        if size:
-            corners = panel.at([(x - half, scale.low), (x + half, size)])
-            parts.append(draw_bar(corners, ALARM if run.batch.unlike else ACCENT))
+    colors = [ALARM if run.batch.unlike else ACCENT for run in runs]
+    axes.bar(range(len(runs)), sizes, color=colors, width=0.7 if len(runs) > 3 else 0.3)
+    _set_run_axis(axes, runs)
+    if max(sizes) > _LOG_FROM * max(1.0, median(sizes)):  # the first load, among nightly batches
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.7)
+        axes.tick_params(which="minor", length=0)
+    axes.set_ylabel("new documents", color=MUTED)
     unlike = sum(bool(run.batch.unlike) for run in runs)
     alt = f"Bar chart of new documents in {len(runs)} runs, {sizes[-1]} in the last; {unlike} unlike others."
-    return render(_HEIGHT, alt, parts)
+    return render_svg(drawing, "batches", alt)
 
 
-def _draw_rates(runs: Sequence[PastRun], names: Sequence[str]) -> Markup:
+def _draw_rates(runs: Sequence[PastRun], names: Sequence[str], what: str) -> Markup:
     """Draw a panel for each rate: the rate as a line, the expected interval as a band."""
-    parts: list[Markup] = []
-    dates = _list_dates(runs, 2)
-    for number, name in enumerate(names):
-        row, column = divmod(number, _COLUMNS)
-        left, top = column * WIDTH / _COLUMNS, row * _PANEL_HEIGHT
-        series = _build_series(runs, name)
-        scale = _make_scale(series.highest(), 1.1, top + _PANEL_HEIGHT - 22.0, top + 24.0)
-        panel = Panel(_make_run_axis(runs, left + 34.0, left + WIDTH / _COLUMNS), scale)
-        parts.append(draw_text((panel.x.start, top + 10.0), shorten_label(name), size=SMALL))
-        parts += [*draw_scale(panel), *draw_marks(panel, dates), *_draw_series(panel, series)]
+    drawing, grid = create_panels(len(names), _COLUMNS, 1.35)
+    for axes, series in zip(grid, (_build_series(runs, name) for name in names), strict=True):
+        _draw_series(axes, series)
+        _set_run_axis(axes, runs, ticks=2)
+        axes.set_title(series.name, fontsize=9, color=INK, loc="left", parse_math=False)
     last = ", ".join(f"{name} {format_figure(runs[-1].batch.rate(name))}" for name in names)
-    alt = f"Line charts over {len(runs)} runs, one each; in the last run, per document: {last}."
-    return render(-(-len(names) // _COLUMNS) * _PANEL_HEIGHT, alt, parts)
+    return render_svg(
+        drawing, what, f"Line charts over {len(runs)} runs, one each; in the last run, per document: {last}."
+    )
 
 
-def _draw_series(panel: Panel, series: _Series) -> list[Markup]:
+def _draw_series(axes: Axes, series: _Series) -> None:
     bands = [
-        draw_bar(panel.at([(x - 0.5, low), (x + 0.5, high)]), SOFT, 0.35)
+        (x, low, high)
         for x, (low, high) in enumerate(zip(series.low, series.high, strict=True))
         if low is not None and high is not None
     ]
+    for x, low, high in bands:
+        axes.fill_between([x - 0.5, x + 0.5], low, high, color=SOFT, alpha=0.35, linewidth=0)
     known = [(x, value) for x, value in enumerate(series.values) if value is not None]
+    dots = "o" if len(known) <= _DOTS_UP_TO else None
+    axes.plot(*_to_columns(known), color=ACCENT, linewidth=1.4, marker=dots, markersize=2.5)
     outliers = [(x, value) for x, value in known if series.unlike[x]]
-    line = draw_line(panel.at(known), ACCENT, 1.4)
-    dots = draw_dots(panel.at(known if len(known) <= _DOTS_UP_TO else []), ACCENT, 1.5)
-    return [*bands, line, dots, draw_dots(panel.at(outliers), ALARM, 2.5)]
+    axes.plot(*_to_columns(outliers), color=ALARM, marker="o", markersize=5, linestyle="none")
+    axes.set_ylim(0, 1.1 * max([0.01, *(value for _, value in known), *(high for _, _, high in bands)]))
+
+
+def _to_columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [x for x, _ in points], [value for _, value in points]
 
 
 def _draw_distances(runs: Sequence[PastRun]) -> Markup | None:
@@ -243,74 +232,85 @@ def _draw_distances(runs: Sequence[PastRun]) -> Markup | None:
         [entry and entry.limit for entry in measured],
         [FEATURES in run.batch.unlike for run in runs],
     )
-    panel = Panel(_make_run_axis(runs, _LEFT, WIDTH), _make_scale(distances.highest(), 1.1))
+    drawing, axes = create_drawing(1.9)
+    _draw_series(axes, distances)
+    _set_run_axis(axes, runs)
+    axes.set_ylabel("distance", color=MUTED)
     known = [entry.value for entry in measured if entry]
-    return render(
-        _HEIGHT,
+    return render_svg(
+        drawing,
+        "distance",
         f"Line chart of the distance of features in {len(known)} runs, the last {format_figure(known[-1])}.",
-        [
-            *draw_scale(panel, "distance"),
-            *draw_marks(panel, _list_dates(runs)),
-            *_draw_series(panel, distances),
-        ],
     )
 
 
 def _draw_epsilon(runs: Sequence[PastRun]) -> Markup:
     spent = [run.record.ledger.total for run in runs]
     limits = [run.record.ledger.limit for run in runs]
-    panel = Panel(_make_run_axis(runs, _LEFT, WIDTH), _make_scale(max(*spent, *limits), 1.15))
-    parts = [*draw_scale(panel, "epsilon"), *draw_marks(panel, _list_dates(runs))]
-    parts.append(draw_line(panel.at(_build_steps(spent)), ACCENT, 1.8))
-    if len(runs) <= _DOTS_UP_TO:
-        parts.append(draw_dots(panel.at(enumerate(spent)), ACCENT, 2.0))
-    parts.append(draw_line(panel.at(_build_steps(limits)), ALARM, 1.5, DASHED))
-    alt = f"Line chart of epsilon: {format_figure(spent[-1])} spent, limit {format_figure(limits[-1])}."
-    return render(_HEIGHT, alt, parts)
-
-
-def _build_steps(values: Sequence[float]) -> list[Point]:
-    """Return the corners of a line that keeps each value until the next; a single one is a short line."""
-    if len(values) == 1:
-        return [(-0.1, values[0]), (0.1, values[0])]
-    corners = [(float(x), value) for x, value in enumerate(values)]
-    return [corner for x, value in corners for corner in ((x, values[max(0, int(x) - 1)]), (x, value))]
+    drawing, axes = create_drawing(1.9)
+    x = range(len(runs))
+    dots = "o" if len(runs) <= _DOTS_UP_TO else None
+    axes.step(x, spent, where="post", color=ACCENT, linewidth=1.8, marker=dots, markersize=3)
+    axes.step(
+        x,
+        limits,
+        where="post",
+        color=ALARM,
+        linewidth=1.5,
+        linestyle=(0, (4, 3)),
+        marker="_" if len(runs) == 1 else None,
+    )
+    axes.set_ylim(0, 1.15 * max(*spent, *limits))
+    _set_run_axis(axes, runs)
+    axes.set_ylabel("epsilon", color=MUTED)
+    return render_svg(
+        drawing,
+        "epsilon",
+        f"Line chart of epsilon: {format_figure(spent[-1])} spent, limit {format_figure(limits[-1])}.",
+    )
 
 
 def _draw_seconds(runs: Sequence[PastRun]) -> Markup:
     stages = list(dict.fromkeys(stage for run in runs for stage in run.record.seconds))
-    looks = {stage: _STAGES[number % len(_STAGES)] for number, stage in enumerate(stages)}
-    totals = [sum(run.record.seconds.values()) for run in runs]
-    parts, height = draw_legend((stage, *look) for stage, look in looks.items())
-    scale = _make_scale(max(totals), 1.05, height + _BOTTOM, height + _TOP)
-    panel = Panel(_make_run_axis(runs, _LEFT, WIDTH), scale)
-    parts += [*draw_scale(panel, "seconds"), *draw_marks(panel, _list_dates(runs))]
-    half = _half_bar(runs)
-    for x, run in enumerate(runs):
-        below = 0.0
-        for stage, seconds in run.record.seconds.items():
-            corners = panel.at([(x - half, below), (x + half, below + seconds)])
-            parts.append(draw_bar(corners, *looks[stage]))
-            below += seconds
-    alt = f"Bars of seconds by stage over {len(runs)} runs, {format_figure(totals[-1])} in the last."
-    return render(height + _HEIGHT, alt, parts)
+    drawing, axes = create_drawing(2.2)
+    below = [0.0] * len(runs)
+    for number, stage in enumerate(stages):
+        seconds = [run.record.seconds.get(stage, 0.0) for run in runs]
+        color, alpha = _STAGES[number % len(_STAGES)]
+        axes.bar(
+            range(len(runs)),
+            seconds,
+            bottom=below,
+            color=color,
+            alpha=alpha,
+            width=0.7 if len(runs) > 3 else 0.3,
+            label=stage,
+        )
+        below = [low + more for low, more in zip(below, seconds, strict=True)]
+    _set_run_axis(axes, runs)
+    axes.set_ylabel("seconds", color=MUTED)
+    if stages:
+        legend = drawing.legend(
+            loc="outside upper left", ncols=6, frameon=False, fontsize=9, labelcolor=INK, handlelength=1
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    return render_svg(
+        drawing,
+        "seconds",
+        f"Bars of seconds by stage over {len(runs)} runs, {format_figure(below[-1])} in the last.",
+    )
 
 
-def _make_scale(most: float, room: float, bottom: float = _BOTTOM, top: float = _TOP) -> Axis:
-    """Make a vertical axis from zero to the largest value, and some room."""
-    return Axis(0.0, room * max(0.01, most), bottom, top)
-
-
-def _make_run_axis(runs: Sequence[PastRun], left: float, right: float) -> Axis:
-    return Axis(-0.7, len(runs) - 0.3, left, right - 12.0)
-
-
-def _half_bar(runs: Sequence[PastRun]) -> float:
-    return 0.35 if len(runs) > 3 else 0.15
-
-
-def _list_dates(runs: Sequence[PastRun], most: int = 6) -> list[tuple[float, str]]:
-    """Return some of the runs, evenly chosen, with their dates."""
+def _set_run_axis(axes: Axes, runs: Sequence[PastRun], ticks: int = 6) -> None:
+    """Put the runs on the horizontal axis, some of them with their date."""
     last = len(runs) - 1
-    chosen = sorted({round(last * n / max(1, most - 1)) for n in range(most)})
-    return [(n, runs[n].record.started[5:10]) for n in chosen]
+    labeled = sorted({round(last * n / max(1, ticks - 1)) for n in range(ticks)})
+    dates = [runs[i].record.started[5:10] for i in labeled]
+    axes.set_xticks(labeled, labels=dates, parse_math=False)
+    axes.set_xlim(-0.7, last + 0.7)
+    axes.tick_params(colors=MUTED, length=0, labelsize=9, pad=5)
+    axes.grid(axis="y", color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines["bottom"].set_visible(True)
+    axes.locator_params(axis="y", nbins=4)

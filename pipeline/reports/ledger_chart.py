@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lexveil.nlp.cache import cache_folder
 from lexveil.pipeline.errors import SettingsError
 from lexveil.pipeline.maintenance.ledger import open_ledger_for_reading
+from lexveil.pipeline.reports.charts import FILE_COLORS, drawing_style
 from lexveil.pipeline.workspace.outputs import write_output
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.budget import SpendingPoint, spending_history
@@ -25,7 +22,7 @@ SUFFIXES = (".svg", ".png")
 
 # Runs within a shorter time are drawn by number, because their dates would all be the same.
 _SHORTEST_SPAN_SECONDS = 3600
-_COLORS = ("#1f5fa8", "#b3541e", "#3d7a3d", "#7a3d74", "#555555")
+_FONT_SIZE = 10  # points, Matplotlib's default
 
 
 def draw_spending(workspace: Workspace, target: Path) -> None:
@@ -47,9 +44,9 @@ def draw_spending(workspace: Workspace, target: Path) -> None:
     with open_ledger_for_reading(workspace) as ledger:
         entries = ledger.entries()
         lines = [(population, spending_history(entries, population)) for population in ledger.populations()]
-    with _drawing_style():
-        from matplotlib.figure import Figure  # not pyplot: no global state, no display
+    from matplotlib.figure import Figure  # not pyplot: no global state, no display
 
+    with drawing_style(_FONT_SIZE):
         drawing = Figure(figsize=(8, 4.2), layout="constrained")
         axes = drawing.add_subplot()
         _draw_lines(axes, [line for line in lines if line[1]])
@@ -58,21 +55,11 @@ def draw_spending(workspace: Workspace, target: Path) -> None:
     write_output(target, buffer.getvalue(), mode=0o666)
 
 
-@contextmanager
-def _drawing_style() -> Generator[None, None, None]:
-    """Set Matplotlib's style: text stays text in SVG, and the output is deterministic."""
-    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))  # its list of fonts
-    import matplotlib
-
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lexveil"}):
-        yield
-
-
 def _draw_lines(axes: Axes, lines: list[tuple[Population, tuple[SpendingPoint, ...]]]) -> None:
     times = [datetime.fromisoformat(point.at) for _, points in lines for point in points]
     dated = bool(times) and (max(times) - min(times)).total_seconds() >= _SHORTEST_SPAN_SECONDS
     for number, (population, points) in enumerate(lines):
-        color = _COLORS[number % len(_COLORS)]
+        color = FILE_COLORS[number % len(FILE_COLORS)]
         x: list[Any] = [datetime.fromisoformat(point.at) if dated else point.seq for point in points]
         name = f"{population.name} (unit {population.unit}, delta {points[-1].limit.delta:.0e})"
         spent = [point.spent for point in points]

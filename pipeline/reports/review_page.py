@@ -37,8 +37,8 @@ from lexveil.pipeline.masking.decisions import (
 from lexveil.pipeline.masking.detections import DetectionPart
 from lexveil.pipeline.masking.vault import VaultEntry, read_vault
 from lexveil.pipeline.records import Document, Progress
+from lexveil.pipeline.reports.charts import get_templates
 from lexveil.pipeline.reports.notes import explain_notes
-from lexveil.pipeline.reports.pages import get_templates
 from lexveil.pipeline.workspace.documents import read_origins, read_raw
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace

@@ -21,24 +21,19 @@ from lexveil.pipeline.models.scoring import DenoisingScores, Scores
 from lexveil.pipeline.reports.charts import (
     ACCENT,
     ALARM,
-    DASHED,
     INK,
+    LINE,
     MUTED,
     SOFT,
-    WIDTH,
-    Axis,
-    Panel,
-    draw_dots,
-    draw_line,
-    draw_marks,
-    draw_rows,
-    draw_scale,
-    draw_text,
-    list_ticks,
-    render,
+    create_drawing,
+    draw_bars,
+    drawing_style,
+    format_count,
+    format_figure,
+    get_templates,
+    render_svg,
 )
 from lexveil.pipeline.reports.notes import explain_notes
-from lexveil.pipeline.reports.pages import format_count, format_figure, get_templates
 from lexveil.pipeline.reports.summary import RunSummary, Spending, report_path
 from lexveil.pipeline.stages.evaluate import Evaluation
 from lexveil.pipeline.workspace.features import format_features_path
@@ -112,8 +107,6 @@ _UNKNOWN_REASON = (
     "A reason that this report does not explain.",
     "Ask the administrator of this installation.",
 )
-
-_LIMIT_ROW = 20.0  # height above the bars for the limit
 
 
 def write_report(workspace: Workspace, summary: RunSummary) -> Path:
@@ -325,11 +318,12 @@ def _write_query(workspace: Workspace) -> str:
 
 def _draw_plots(summary: RunSummary) -> dict[str, Markup | None]:
     losses = [loss for loss in summary.unprotected_losses if math.isfinite(loss)]
-    return {
-        "spans_plot": _draw_spans(summary.spans_by_type),
-        "budget_plot": _draw_budget(summary.spent, summary.card["reservation"]),
-        "training_plot": _draw_losses(losses),
-    }
+    with drawing_style():
+        return {
+            "spans_plot": _draw_spans(summary.spans_by_type),
+            "budget_plot": _draw_budget(summary.spent, summary.card["reservation"]),
+            "training_plot": _draw_losses(losses),
+        }
 
 
 def _draw_spans(spans: Mapping[str, int]) -> Markup | None:
@@ -337,33 +331,44 @@ def _draw_spans(spans: Mapping[str, int]) -> Markup | None:
         return None
     total = sum(spans.values())
     rows = _sort_by_count(spans)
-    labels, counts = [label for label, _ in rows], [n for _, n in rows]
-    notes, colors = list(map(format_count, counts)), [ACCENT] * len(rows)
-    parts, _, height = draw_rows(labels, counts, notes, colors, high=1.18 * max(1, counts[0]))
-    named = ", ".join(f"{label} {note}" for label, note in zip(labels, notes, strict=True))
-    return render(height, f"Bar chart of {format_count(total)} masked spans by type: {named}.", parts)
+    drawing, axes = create_drawing(0.28 * len(rows) + 0.25)
+    draw_bars(axes, [label for label, _ in rows], [float(n) for _, n in rows], [ACCENT] * len(rows))
+    for row, (_, n) in enumerate(rows):
+        axes.annotate(format_count(n), (n, row), (4, 0), textcoords="offset points", va="center", color=INK)
+    axes.set_xlim(0, 1.18 * max(1, rows[0][1]))
+    named = ", ".join(f"{label} {format_count(n)}" for label, n in rows)
+    return render_svg(drawing, "spans", f"Bar chart of {format_count(total)} masked spans by type: {named}.")
 
 
 def _draw_budget(spent: Spending, reservation: str) -> Markup:
     """Draw each run alone, all together, and the limit. Not stacked: epsilons do not simply add up."""
     shown = list(enumerate(spent.runs, start=spent.earlier + 1))
     labels = [f"run {n}{' · this model' if run[0] == reservation else ''}" for n, run in shown]
-    values = [*(run[1] for _, run in shown), spent.total]
-    colors = [*(ACCENT if run[0] == reservation else SOFT for _, run in shown), INK]
-    high = 1.15 * max(spent.limit, *values) or 1.0
-    notes = list(map(format_figure, values))
-    parts, axis, height = draw_rows([*labels, "all together"], values, notes, colors, high, above=_LIMIT_ROW)
-    limit = axis.at(spent.limit)
-    parts.append(draw_line([(limit, _LIMIT_ROW), (limit, height)], ALARM, 1.5, DASHED))
-    parts.append(
-        draw_text((limit, _LIMIT_ROW / 2), f"limit {format_figure(spent.limit)}", ALARM, anchor="middle")
+    values = [run[1] for _, run in shown]
+    colors = [ACCENT if run[0] == reservation else SOFT for _, run in shown]
+    drawing, axes = create_drawing(0.3 * (len(shown) + 1) + 0.55)
+    draw_bars(axes, [*labels, "all together"], [*values, spent.total], [*colors, INK])
+    for row, value in enumerate([*values, spent.total]):
+        axes.annotate(
+            format_figure(value), (value, row), (4, 0), textcoords="offset points", va="center", color=INK
+        )
+    axes.axvline(spent.limit, color=ALARM, linewidth=1.5, linestyle=(0, (4, 3)))
+    axes.annotate(
+        f"limit {format_figure(spent.limit)}",
+        (spent.limit, 1),
+        (0, 3),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="center",
+        color=ALARM,
     )
+    axes.set_xlim(0, 1.15 * max(spent.limit, spent.total, *values, 0.0))
     alt = (
         f"Bar chart of epsilon: the last {len(shown)} of {spent.earlier + len(shown)} runs alone, "
         f"{format_figure(spent.total)} spent by all together, limit {format_figure(spent.limit)}. "
         "The table holds every figure."
     )
-    return render(height, alt, parts)
+    return render_svg(drawing, "budget", alt)
 
 
 def _draw_losses(losses: Sequence[float]) -> Markup | None:
@@ -372,19 +377,15 @@ def _draw_losses(losses: Sequence[float]) -> Markup | None:
     reach = len(losses) // 20
     windows = [losses[max(0, n - reach) : n + reach + 1] for n in range(len(losses))]
     smooth = [sum(window) / len(window) for window in windows]
-    margin = 0.05 * (max(losses) - min(losses)) or 0.5
-    panel = Panel(
-        Axis(1.0, max(2.0, float(len(losses))), 64.0, WIDTH - 20.0),
-        Axis(min(losses) - margin, max(losses) + margin, 150.0, 8.0),
-    )
-    ticks = [step for step, _ in list_ticks(panel.x, 6) if step.is_integer() and step <= len(losses)]
-    steps = [(step, format_count(int(step))) for step in ticks]
-    parts = [*draw_scale(panel, "loss"), *draw_marks(panel, steps)]
-    parts.append(draw_text(((panel.x.start + panel.x.end) / 2, 178.0), "step", MUTED, anchor="middle"))
-    points = panel.at(enumerate(losses, start=1))
-    parts.append(draw_line(points, SOFT, 1.2))
-    parts.append(draw_line(panel.at(enumerate(smooth, start=1)), ACCENT, 2.0))
-    if len(losses) == 1:
-        parts.append(draw_dots(points, ACCENT, 3.0))
+    steps = range(1, len(losses) + 1)
+    drawing, axes = create_drawing(2.6)
+    axes.plot(steps, losses, color=SOFT, linewidth=1.2, marker="o" if len(losses) == 1 else None)
+    axes.plot(steps, smooth, color=ACCENT, linewidth=2)
+    axes.set_xlabel("step", color=MUTED)
+    axes.set_ylabel("loss", color=MUTED)
+    axes.grid(axis="y", color=LINE, linewidth=0.8)
+    axes.tick_params(colors=MUTED, length=0)
+    axes.spines["bottom"].set_visible(True)
     ends = f"from {format_figure(smooth[0])} to {format_figure(smooth[-1])}"
-    return render(187.0, f"Line chart of the training loss over {len(losses)} steps: {ends}.", parts)
+    alt = f"Line chart of the training loss over {len(losses)} steps: {ends}."
+    return render_svg(drawing, "training", alt)

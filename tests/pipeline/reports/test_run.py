@@ -19,8 +19,8 @@ from lexveil.pipeline.masking.scores import OTHER_DOCUMENTS
 from lexveil.pipeline.masking.texts import HELD_BACK
 from lexveil.pipeline.models.encrypted_check import EncryptedCheck
 from lexveil.pipeline.models.scoring import DenoisingScores, Scores
+from lexveil.pipeline.reports.charts import format_figure, format_percent
 from lexveil.pipeline.reports.notes import NOTES
-from lexveil.pipeline.reports.pages import format_figure, format_percent
 from lexveil.pipeline.reports.run import QUARANTINE_HELP, bound_guess, render_report, write_report
 from lexveil.pipeline.reports.summary import RunSummary, Spending
 from lexveil.pipeline.sources.documents import MISSING_OWNER
