@@ -1,6 +1,6 @@
 """Make the table of lexical features from public legal text.
 
-Usage: `python -m lexveil.nlp.lexical_training FILE... --out nlp/encoders/weights --seed 7`
+Usage: `python -m lexveil.nlp.lexical_training FILE... --out TABLE --seed 7`
 
 FILE has one passage per line, as JSON: `{"document": id, "text": masked text}`; `python -m
 benchmarks.legal_text` writes such files. Each FILE is one language. The same seed gives the same table on one
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lexveil.nlp.encoders.lexical import TABLE, LexicalTable, hash_term, list_terms
+from lexveil.nlp.encoders.lexical import LexicalTable, hash_term, list_terms
 
 DIMENSION = 512
 # Passages that contain a word, or a pair of words; and documents: a name is seldom in several.
@@ -133,7 +133,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the table")
+    parser.add_argument("--out", type=Path, required=True, help="file of the table")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     table = train_table([list(_read(path)) for path in arguments.files], arguments.seed)
@@ -146,8 +146,8 @@ def main() -> None:
             "means": table.means,
         }
     )
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / TABLE).write_bytes(content)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_bytes(content)
     print(f"{len(table.hashes)} terms, {len(content)} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}")
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import cache
-from importlib.resources import files
 
 import torch
-from safetensors.torch import load as load_bytes
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -15,6 +12,7 @@ from lexveil.nlp.encoders.config import PACKAGE_DIGEST, takes_tokens
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.inputs import Inputs, chunk_names, collate_tokens
 from lexveil.nlp.encoders.models import FeatureModel
+from lexveil.nlp.encoders.packaged import read_weights
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.representations import represent
 
@@ -51,12 +49,10 @@ def _name_inputs(model: FeatureModel, encoder: PublicEncoder) -> Inputs:
     named = torch.from_numpy(represent(model.config.labels, chunks, encoder, model.config.representation))
     if encoder.digest == PACKAGE_DIGEST:
         part = named[:, : encoder.dimension]
-        part.copy_(part.norm(dim=1, keepdim=True) * normalize(part @ _read_map(), dim=1))
+        part.copy_(part.norm(dim=1, keepdim=True) * normalize(part @ _name_map(), dim=1))
     return named
 
 
-@cache
-def _read_map() -> Tensor:
+def _name_map() -> Tensor:
     """Return the map from a heading to what stands below it. Shape: (dimension, dimension)."""
-    content = files("lexveil.nlp.encoders").joinpath("weights/names-legal-1.safetensors").read_bytes()
-    return load_bytes(content)["map"].float()
+    return torch.from_numpy(read_weights("names-legal-1")["map"]).float()

@@ -7,31 +7,22 @@ leaves no trace here, unless it is also a common word of public law.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load
 
 from lexveil.nlp.encoders.chunks import replace_masks
-
-TABLE = "words-legal-1.safetensors"
-TABLE_DIGEST = "9b14dce2f62d991d6cb755426f404e355598988568aff61046eb1e70ae781656"
+from lexveil.nlp.encoders.packaged import read_weights
 
 _WORD = re.compile("[\u3400-\u9fff]+|[^\\W\\d_\u3400-\u9fff]+")
 _LONGEST_HAN = 3  # characters of a Chinese term
 _ENOUGH_KNOWN = 0.5  # share of a text's words
-
-
-class LexicalTableError(Exception):
-    """The packaged table is not the published one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +115,9 @@ def load_table() -> LexicalTable:
     """Load the packaged table, once per process.
 
     Raises:
-        LexicalTableError: it is not the published one.
+        EncoderLoadError: it is not the published one.
     """
-    content = files("lexveil.nlp.encoders").joinpath("weights", TABLE).read_bytes()
-    if hashlib.sha256(content).hexdigest() != TABLE_DIGEST:
-        raise LexicalTableError
-    tensors = load(content)
+    tensors = read_weights("words-legal-1")
     return LexicalTable(
         tensors["hashes"],
         tensors["signs"],

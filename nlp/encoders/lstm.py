@@ -6,16 +6,14 @@ They fit the packaged encoder alone: over another one, an LSTM starts from rando
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import torch
-from safetensors.torch import load as load_bytes
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lexveil.nlp.encoders.config import DEFAULT_CHUNK_LENGTH, LstmStart
 from lexveil.nlp.encoders.inputs import TokenBatch, collate_tokens
+from lexveil.nlp.encoders.packaged import read_weights
 from lexveil.nlp.encoders.public import PublicEncoder, read_public_passages
 
 _LSTM_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
@@ -50,7 +48,7 @@ class TokenLSTM(nn.Module):
         if start == "random":
             center = self._compute_center(encoder, hidden)
         else:
-            weights = read_start(start)
+            weights = read_start()
             center = weights.pop("center")
             self.lstm.load_state_dict(weights)
         self.register_buffer("center", center, persistent=False)
@@ -129,7 +127,6 @@ def collate_public_chunks(encoder: PublicEncoder) -> TokenBatch:
     )
 
 
-def read_start(name: str) -> dict[str, Tensor]:
-    """Read the public weights of this name: those of the LSTM, and `center`, in float32."""
-    content = files("lexveil.nlp.encoders").joinpath(f"weights/lstm-{name}.safetensors").read_bytes()
-    return {name: value.float() for name, value in load_bytes(content).items()}
+def read_start() -> dict[str, Tensor]:
+    """Read the public weights of an LSTM, and `center`, in float32."""
+    return {name: torch.from_numpy(value).float() for name, value in read_weights("lstm-legal-1").items()}

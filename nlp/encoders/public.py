@@ -60,6 +60,7 @@ class EncoderLoadError(Exception):
             no_safetensors          the folder has no *.safetensors (pickled weights are never opened)
             digest                  the default package's weights are not the published ones
             unreadable              transformers cannot load the folder
+            packaged_weights        a file of the package's own public weights is missing or damaged
             unsupported_tokenizer   no fast tokenizer, one without [CLS], [SEP], [PAD] and [MASK], or one with
                                     more tokens than the model knows
     """

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from lexveil.nlp.encoders.config import Kind, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.documents import EncodedDocument, InputKind, encode_documents
+from lexveil.nlp.encoders.packaged import check_weights
 from lexveil.nlp.encoders.public import EncoderLoadError, PublicEncoder
 from lexveil.nlp.encoders.topics import PublicTopics
 from lexveil.pipeline.errors import TrainingRefusedError
@@ -24,9 +25,11 @@ def load_encoder(train: TrainSettings) -> PublicEncoder:
     """Load the public encoder that the settings name, once per process.
 
     Raises:
-        TrainingRefusedError: its folder cannot be used; the message gives the reason.
+        TrainingRefusedError: its folder, or the weights that the package adds to it, cannot be used; the
+            message gives the reason.
     """
     try:
+        check_weights()
         return PublicEncoder.load(train.encoder, train.precision)
     except EncoderLoadError as error:
         raise TrainingRefusedError(f"the public encoder cannot be used: {error.code}") from None

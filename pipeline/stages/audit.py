@@ -25,7 +25,7 @@ from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.stages.neighbors import audit_owners
 from lexveil.pipeline.training.attacks import AttackOutcome, attack_model
 from lexveil.pipeline.training.data import load_split
-from lexveil.pipeline.training.objectives import build_objective
+from lexveil.pipeline.training.objectives import build_objective, draw_head
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -151,9 +151,7 @@ def _build_probe(config: ModelConfig, settings: Settings) -> Probe:
 
     def build_untrained() -> torch.nn.Module:
         model = build_model(config, encoder)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            torch.nn.init.normal_(model.output.weight)  # all zeros would hide the gradients below it
+        draw_head(model)
         return build_objective(model)[0]
 
     def draw_items(seeds: Sequence[int]) -> tuple[Inputs, torch.Tensor]:

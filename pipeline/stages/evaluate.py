@@ -13,6 +13,7 @@ from lexveil.nlp.batching import batch_by_count
 from lexveil.nlp.encoders.documents import EncodedDocument, extract, extract_topic_shares
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.models import FeatureModel
+from lexveil.nlp.encoders.public import read_public_passages
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.masking.stated_names import list_stated_names
 from lexveil.pipeline.masking.texts import mask_texts
@@ -44,7 +45,8 @@ class Attention:
     Attributes:
         label: name of the class in the model.
         documents: number of these documents.
-        topics: names of the topics that get most, first the largest, and their mean shares.
+        topics: names of the topics that get more than in public text, first the one that gets most more, and
+            their mean share of the attention beyond that in public text.
     """
 
     label: str
@@ -97,7 +99,7 @@ def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
         twin, relu = _score_twins(settings.train, split)
     features = extract(model, _sample(split, settings.encrypted.sample)).features
     checked = check_encrypted(build_head(model), features)
-    return Evaluation(utility, twin, checked, relu, _summarize_attention(model, split.held_out))
+    return Evaluation(utility, twin, checked, relu, _summarize_attention(model, split.held_out, settings))
 
 
 def evaluate_file(workspace: Workspace, name: str, test: Path) -> Scores:
@@ -148,18 +150,25 @@ def _score_twins(
     return scores, _score_rows(with_relu, split.held_out)
 
 
-def _summarize_attention(model: FeatureModel, rows: Sequence[Row]) -> tuple[Attention, ...]:
+def _summarize_attention(
+    model: FeatureModel, rows: Sequence[Row], settings: Settings
+) -> tuple[Attention, ...]:
     """Summarize what a model attends to in the rows of each class; empty without topics or classes."""
     labels = model.config.labels
     labeled = [row for row in rows if row.label is not None and row.encoded.chunks]
     shares = extract_topic_shares(model, [row.encoded for row in labeled]) if labeled else None
     if shares is None or model.config.objective != "classify":
         return ()
+    own = restore_encoding(settings, model.config).train
+    public = encode_texts(read_public_passages(), own, "tokens")
+    usual = extract_topic_shares(model, public)
+    assert usual is not None
     found: list[Attention] = []
     for label, count in Counter(row.label or "" for row in labeled).most_common(_MOST_CLASSES):
-        mean = shares[[row.label == label for row in labeled]].mean(axis=0)
-        most = np.argsort(-mean, kind="stable")[:_MOST_TOPICS]
-        found.append(Attention(label, count, tuple((labels[topic], float(mean[topic])) for topic in most)))
+        # A name with common words gets much of any text: what tells a class is what it gets beyond that.
+        more = shares[[row.label == label for row in labeled]].mean(axis=0) - usual.mean(axis=0)
+        most = [topic for topic in np.argsort(-more, kind="stable")[:_MOST_TOPICS] if more[topic] > 0]
+        found.append(Attention(label, count, tuple((labels[topic], float(more[topic])) for topic in most)))
     return tuple(found)
 
 

@@ -27,7 +27,7 @@ from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.training.data import OwnerData, Row, Split, load_split
 from lexveil.pipeline.training.fit import build_model_config
-from lexveil.pipeline.training.objectives import build_objective
+from lexveil.pipeline.training.objectives import build_objective, draw_head
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.audit.gate import Finding
 from lexveil.privacy.dp.engine import TrainingPlan, train, trainable_parameters
@@ -130,10 +130,7 @@ def _sum_step(split: Split, settings: Settings, key: bytes) -> torch.Tensor:
     """Return the sum of all owners' clipped gradients, from random weights, which hide no gradient."""
     config = settings.train
     model = build_model(build_model_config(config, split), load_encoder(config))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        # Logits of some units: a model that is sure of a class has no gradient.
-        torch.nn.init.normal_(model.output.weight, std=1 / model.logit_scale)
+    draw_head(model)
     target, loss = build_objective(model)
     before = {name: p.detach().double().clone() for name, p in trainable_parameters(target).items()}
     data = OwnerData(split, config.model, config.max_items_per_owner)

@@ -27,12 +27,22 @@ def build_objective(model: FeatureModel) -> tuple[nn.Module, Loss]:
     return model, multilabel_loss if model.config.objective == "multilabel" else classification_loss
 
 
+def draw_head(model: FeatureModel) -> None:
+    """Give an untrained model's last layer random weights, the same each time.
+
+    All zeros would hide every gradient below it. The logits are of some units whatever the model's scale: one
+    that is sure of a class has no gradient either.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        nn.init.normal_(model.output.weight, std=1 / model.logit_scale)
+
+
 def try_one_step(model: FeatureModel, encoder: PublicEncoder) -> None:
     """Run one forward and backward pass with clipping on random inputs.
 
     It finds a model that cannot be trained under DP before the ledger is charged. Do not train `model`
-    afterwards: its head gets random weights, since an untrained head, all zeros, would hide every gradient
-    below it.
+    afterwards: its head gets random weights.
 
     Args:
         model: the model.
@@ -44,7 +54,7 @@ def try_one_step(model: FeatureModel, encoder: PublicEncoder) -> None:
     """
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        nn.init.normal_(model.output.weight)
+        draw_head(model)
         target, loss = build_objective(model)
         inputs, targets = _random_inputs(model, encoder), _random_targets(model)
         try:

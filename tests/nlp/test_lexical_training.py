@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from lexveil.nlp import lexical_training
-from lexveil.nlp.encoders.lexical import TABLE, LexicalTable, hash_term
+from lexveil.nlp.encoders.lexical import LexicalTable, hash_term
 from lexveil.nlp.lexical_training import train_table
 
 RENT = ("rent", "lease", "tenant", "landlord", "premises", "deposit")
@@ -104,13 +104,13 @@ def test_the_command_writes_what_is_loaded(
     source = tmp_path / "en.jsonl"
     rows = ({"document": document, "text": text} for document, text in passages)
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    out = tmp_path / "weights"
+    out = tmp_path / "weights" / "words.safetensors"
     monkeypatch.setattr("sys.argv", ["lexical_training", str(source), "--out", str(out)])
     lexical_training.main()
-    tensors = load_file(out / TABLE)
+    tensors = load_file(out)
     table = train_table([passages], 7)
     np.testing.assert_array_equal(tensors["hashes"], table.hashes)
     np.testing.assert_array_equal(tensors["signs"], table.signs)
     np.testing.assert_allclose(tensors["weights"], table.weights, rtol=1e-3)
     assert capsys.readouterr().out.startswith(f"{len(table.hashes)} terms, ")
-    assert "lease" not in (out / TABLE).read_bytes().decode("latin-1")
+    assert "lease" not in out.read_bytes().decode("latin-1")

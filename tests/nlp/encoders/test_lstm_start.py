@@ -75,7 +75,7 @@ def test_over_another_encoder_the_start_is_random(tiny: PublicEncoder) -> None:
 
 
 def test_public_weights_are_small_and_finite() -> None:
-    weights = read_start("legal-1")
+    weights = read_start()
     assert sum(value.numel() for value in weights.values()) < 600_000
     assert all(bool(value.isfinite().all()) for value in weights.values())
 
@@ -90,6 +90,6 @@ def test_the_script_learns_which_texts_are_alike(
     np.testing.assert_allclose(np.linalg.norm(targets, axis=1), 1, rtol=1e-5)
     weights = distill(tiny, windows, 4, 2, 7)
     again = distill(tiny, windows, 4, 2, 7)
-    assert weights.keys() == read_start("legal-1").keys()
+    assert weights.keys() == read_start().keys()
     assert all(torch.equal(value, again[name]) for name, value in weights.items())
     assert "1 - cosine" in capsys.readouterr().out

@@ -10,6 +10,7 @@ import pytest
 
 from lexveil.nlp.encoders.config import LSTMS, TRANSFORMERS, Kind, ModelConfig
 from lexveil.nlp.encoders.documents import InputKind
+from lexveil.nlp.encoders.packaged import DIGESTS, PackagedWeights, read_weights
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.encoding import (
     encode_texts,
@@ -77,6 +78,19 @@ def test_a_folder_that_holds_no_encoder_is_refused_in_one_line(
     with pytest.raises(TrainingRefusedError, match="the public encoder cannot be used: ") as caught:
         load_encoder(TrainSettings(encoder=tmp_path))
     assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", get_args(PackagedWeights))
+def test_damaged_weights_of_the_package_are_refused_in_one_line(
+    name: PackagedWeights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DIGESTS, name, "0" * 64)  # as if the file had another
+    read_weights.cache_clear()
+    try:
+        with pytest.raises(TrainingRefusedError, match="the public encoder cannot be used: packaged_weights"):
+            load_encoder(TrainSettings())
+    finally:
+        read_weights.cache_clear()
 
 
 @pytest.mark.parametrize("want", get_args(InputKind))

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.inputs import Inputs, collate_tokens
 from lexveil.nlp.encoders.losses import classification_loss, denoising_loss, multilabel_loss
 from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.errors import TrainingRefusedError
-from lexveil.pipeline.training.objectives import build_objective, try_one_step
+from lexveil.pipeline.training.objectives import build_objective, draw_head, try_one_step
 
 
 def model_of(encoder: PublicEncoder, objective: Any = "classify", kind: Any = "linear") -> FeatureModel:
@@ -46,6 +48,24 @@ def test_denoising_corrupts_what_the_model_sees_by_torchs_generator(encoder: Pub
     assert torch.equal(run(1), run(1))
     assert not torch.equal(run(1), run(2))
     assert not torch.allclose(run(1), model(inputs))
+
+
+@pytest.mark.parametrize("kind", ["linear", "lstm", "topic_lstm"])
+def test_no_item_is_without_gradient_when_a_head_is_drawn(encoder: PublicEncoder, kind: Any) -> None:
+    """Audits clip and count gradients of drawn heads: one whose logits are hundreds has none to clip."""
+    model = model_of(encoder, kind=kind)
+    draw_head(model)
+    rng = np.random.default_rng(1)
+    if kind == "linear":
+        drawn = rng.normal(size=(40, encoder.dimension)).astype(np.float32)
+        inputs: Inputs = nn.functional.normalize(torch.from_numpy(drawn), dim=1)
+    else:
+        inputs = collate_tokens([rng.integers(encoder.vocab_size, size=8).tolist() for _ in range(40)])
+    logits = model(inputs).detach()
+    # The gradient of the loss by the logits: the probabilities, minus one for the item's own class.
+    likeliest = logits.softmax(dim=1).max(dim=1).values
+    assert float(likeliest.max()) < 0.999
+    assert float(logits.std()) > 0.1
 
 
 class _Mixing(nn.Module):

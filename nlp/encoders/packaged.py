@@ -1,0 +1,49 @@
+"""The packaged public weights: read by one function, which checks that they are the published ones."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+from safetensors.numpy import load
+
+from lexveil.nlp.encoders.public import EncoderLoadError
+
+PackagedWeights = Literal["words-legal-1", "names-legal-1", "lstm-legal-1"]
+
+# SHA-256 of each file.
+DIGESTS: dict[PackagedWeights, str] = {
+    "words-legal-1": "9b14dce2f62d991d6cb755426f404e355598988568aff61046eb1e70ae781656",
+    "names-legal-1": "b679e3db163ef0f3e78820bb544ff9695035f1cbd2697a81f0c472cd66392c54",
+    "lstm-legal-1": "c336d50c330dedb8a061c75a1230b9d4b1a573c2c3993f60d13df48770d98d5d",
+}
+
+
+@cache
+def read_weights(name: PackagedWeights) -> dict[str, NDArray[Any]]:
+    """Read a file of `weights/`, once per process. Do not change what it returns.
+
+    Raises:
+        EncoderLoadError: The file is missing, or is not the published one.
+    """
+    path = files("lexveil.nlp.encoders").joinpath(f"weights/{name}.safetensors")
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise EncoderLoadError("packaged_weights") from None
+    if hashlib.sha256(content).hexdigest() != DIGESTS[name]:
+        raise EncoderLoadError("packaged_weights")
+    return load(content)
+
+
+def check_weights() -> None:
+    """Read all packaged weights, so that damaged ones are found before a document is read.
+
+    Raises:
+        EncoderLoadError: A file is missing, or is not the published one.
+    """
+    for name in DIGESTS:
+        read_weights(name)
