@@ -1,6 +1,6 @@
 """What a reader of one row of features can tell of the document: its words, a name, a number.
 
-    python -m benchmarks.inversion [--documents N]
+    python -m benchmarks.inversion [--documents N] [--representation embedding|legal-1]
 
 The documents are invented: a sentence in which a woman of one of twenty surnames gives one of twenty account
 numbers, and a passage of a generated matter. Rows are what models over embeddings read of a text, as it is
@@ -25,14 +25,16 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.contract import Figure, Outcome, run
 from fixtures.documents import documents
+from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Representation
 from lexveil.nlp.encoders.documents import encode_documents
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.masking.texts import mask_texts
@@ -60,6 +62,7 @@ class Secret:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--representation", choices=get_args(Representation), default=DEFAULT_REPRESENTATION)
     parser.add_argument("--documents", type=int, default=160)
 
 
@@ -74,10 +77,11 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     raw = [_write(one, numbers) for one in secrets]
     masked = [one.text for one in mask_texts(raw, MaskSettings(detector="light"), bytes(32))]
     known = len(secrets) // 2
-    alone = {"name": _represent([f"Ms {name}" for name in NAMES]), "number": _represent(numbers)}
+    represent = partial(_represent, representation=arguments.representation)
+    alone = {"name": represent([f"Ms {name}" for name in NAMES]), "number": represent(numbers)}
     guessable = {
         kind: [
-            _represent([_write(_swap(one, kind, i), numbers) for i in range(20)]) for one in secrets[known:]
+            represent([_write(_swap(one, kind, i), numbers) for i in range(20)]) for one in secrets[known:]
         ]
         for kind in alone
     }
@@ -86,7 +90,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     tests = len(secrets) - known
     limit = _quantile(tests)
     figures["chance_limit"] = Figure(limit, None, "share", "lower")
-    for form, rows in (("raw", _represent(raw)), ("masked", _represent(masked))):
+    for form, rows in (("raw", represent(raw)), ("masked", represent(masked))):
         for kind in alone:
             truth = np.array([getattr(one, kind) for one in secrets])
             attacks = {
@@ -123,8 +127,8 @@ def _swap(secret: Secret, kind: str, candidate: int) -> Secret:
     )
 
 
-def _represent(texts: Sequence[str]) -> Rows:
-    encoded = encode_documents(texts, PublicEncoder.load())
+def _represent(texts: Sequence[str], representation: Representation) -> Rows:
+    encoded = encode_documents(texts, PublicEncoder.load(), representation=representation)
     return np.stack([one.embedding for one in encoded if one.embedding is not None])
 
 

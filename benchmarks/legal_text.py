@@ -2,7 +2,8 @@
 
     python -m benchmarks.legal_text OUT --dc REPOSITORY --german REPOSITORY --chinese REPOSITORY
 
-writes OUT/en.jsonl, de.jsonl and zh.jsonl for `python -m lexveil.nlp.lexical_training`, one passage per line:
+writes OUT/en.jsonl, de.jsonl and zh.jsonl for `python -m lexveil.nlp.lexical_training`, one passage per line,
+and OUT/headings.jsonl, the headings of the contracts, for `python -m lexveil.nlp.encoders.learn_names`:
 
 en    contracts of ContraxSuite, masked as Lexveil masks, and sections of the Code of the District of Columbia
 de    German federal law (github.com/bundestag/gesetze)
@@ -20,6 +21,7 @@ import random
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,18 @@ DC_SECTIONS = 9000
 
 Passage = tuple[str, str]  # id of the document, text
 
+# A number, some words, and a stop, a dash or an empty line before a capital.
+_HEADING = re.compile(
+    r"(?:^|[\s\xa0\"“_*.;])"
+    r"(?:(?:Section|SECTION|Sec\.|SEC\.|Clause|CLAUSE|§)\s*)?"
+    r"(?:\d{1,2}(?:\.\d{1,2}){0,3}|\([a-zA-Z]{1,3}\)|[A-Z]|[IVX]{1,5}|\d{1,2}\.?[A-Z])[.):]{0,2}[\s\xa0_]+"
+    r"([A-Z][A-Za-z,;&'’/ \-\xa0]{2,70}?)[ \t_\xa0]*"
+    r"(?:[.:;](?:[\s\xa0_]*(?:--|-|—|–))?|\n[\s\xa0]*\n|[ ]?(?:--|—|–))[\s\xa0_]*(?=[\"“A-Z(\[])"
+)
+_SMALL_WORDS = {
+    "of", "and", "or", "the", "to", "in", "for", "on", "by", "with", "a", "an", "as", "from", "other", "than",
+}  # fmt: skip
+
 
 def select_contracts() -> list[dict[str, Any]]:
     """Return the contracts of filers that are apart from those of the provisions, in order of their ids."""
@@ -45,13 +59,29 @@ def select_contracts() -> list[dict[str, Any]]:
     return sorted(apart, key=lambda record: record["id"])
 
 
-def read_contracts() -> Iterator[Passage]:
-    """Mask the contracts, and divide them into passages."""
+def mask_contracts() -> Iterator[Passage]:
+    """Mask the contracts."""
     settings = MaskSettings(detector="light")
     for record in select_contracts():
         (masked,) = mask_texts([record["text"][:MOST_CHARACTERS]], settings, bytes(32))
-        for passage in split_passages(masked.text):
-            yield record["id"], passage
+        yield record["id"], masked.text
+
+
+def find_headings(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the numbered headings of a contract, in lower case, each with the text below it."""
+    found = [match for match in _HEADING.finditer(text) if _is_heading(match[1].split())]
+    for match, after in pairwise([*found, None]):
+        assert match is not None
+        below = " ".join(text[match.end() : after.start() if after else match.end() + 2500].split())
+        heading = re.sub(r"[^a-z&/ -]", "", " ".join(match[1].lower().split())).strip(" -")
+        if len(below) >= 80 and len(heading) >= 3:
+            yield heading, below[:2500]
+
+
+def _is_heading(words: list[str]) -> bool:
+    """Return True for up to seven words that begin with capitals, but for small ones."""
+    written = (word[0].isupper() or word.lower() in _SMALL_WORDS for word in words if word[0].isalpha())
+    return 1 <= len(words) <= 7 and all(written)
 
 
 def split_passages(text: str) -> Iterator[str]:
@@ -161,10 +191,19 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="REPOSITORY")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    contracts = list(mask_contracts())
+    passages = [(one, passage) for one, text in contracts for passage in split_passages(text)]
+    headings = [
+        json.dumps({"document": one, "heading": heading, "text": below}, ensure_ascii=False) + "\n"
+        for one, text in contracts
+        for heading, below in find_headings(text)
+    ]
+    (arguments.out / "headings.jsonl").write_text("".join(headings), encoding="utf-8")
+    print(f"headings: {len(headings)}")
     sources: dict[str, Callable[[], Iterable[Passage]]] = {
         "de": lambda: read_german_law(arguments.german),
         "zh": lambda: read_chinese_law(arguments.chinese),
-        "en": lambda: [*read_contracts(), *read_dc_code(arguments.dc)],
+        "en": lambda: [*passages, *read_dc_code(arguments.dc)],
     }
     for language, read in sources.items():
         lines = [

@@ -16,8 +16,13 @@ from lexveil.nlp.encoders.packaged import read_weights
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.representations import represent
 
-# Norm of a class's weights per unit of log(classes): a confident answer among many needs larger logits.
-_NORM_PER_LOG_CLASS = 2.25
+# Norm of a class's weights per unit of log(classes), for a start by names, and by texts below headings: a
+# confident answer among many needs larger logits, and the better start deserves more confidence.
+_NORM_BY_NAMES, _NORM_BY_HEADINGS = 2.25, 3.15
+# Of names that a public heading has or nearly has, and the share of all names that must be such.
+_LIKE_A_HEADING, _ENOUGH_LIKE = 0.8, 0.75
+# How much more a heading counts that is nearer to a name.
+_SHARPNESS = 10.0
 
 
 @torch.no_grad()
@@ -25,7 +30,7 @@ def start_from_labels(model: FeatureModel, encoder: PublicEncoder) -> None:
     """Use the name of each class as its first example.
 
     The weights of a class become the untrained model's features of its name, minus the mean over all names.
-    For a model over embeddings of the packaged encoder, the name is first mapped to what stands below such a
+    For a model over embeddings of the packaged encoder, the name is first taken to what stands below such a
     heading in public contracts (`learn_names.py`). A text is therefore first assigned to the class with the
     nearest name, and privacy is spent only on the difference. Names count as public. Meaningless names
     ("A7") do little harm: they are soon unlearned.
@@ -36,23 +41,42 @@ def start_from_labels(model: FeatureModel, encoder: PublicEncoder) -> None:
     """
     if model.config.objective != "classify" or isinstance(model.head, PolynomialHead):
         return
-    names = model.config.labels
-    features = model.features(_name_inputs(model, encoder))
-    directions = normalize(features - features.mean(dim=0), dim=1)
-    model.output.weight.copy_(_NORM_PER_LOG_CLASS * math.log(len(names)) * directions / model.logit_scale)
+    inputs, norm = _name_inputs(model, encoder)
+    directions = _center(model.features(inputs))
+    model.output.weight.copy_(norm * math.log(len(model.config.labels)) * directions / model.logit_scale)
 
 
-def _name_inputs(model: FeatureModel, encoder: PublicEncoder) -> Inputs:
+def _name_inputs(model: FeatureModel, encoder: PublicEncoder) -> tuple[Inputs, float]:
+    """Return what the model reads of the names, and the norm that weights made of it get."""
     chunks = chunk_names(model.config, encoder)
     if takes_tokens(model.config.kind):
-        return collate_tokens([ids for chunk in chunks for ids in chunk or [[]]])
+        return collate_tokens([ids for chunk in chunks for ids in chunk or [[]]]), _NORM_BY_NAMES
     named = torch.from_numpy(represent(model.config.labels, chunks, encoder, model.config.representation))
-    if encoder.digest == PACKAGE_DIGEST:
-        part = named[:, : encoder.dimension]
-        part.copy_(part.norm(dim=1, keepdim=True) * normalize(part @ _name_map(), dim=1))
-    return named
+    if encoder.digest != PACKAGE_DIGEST:
+        return named, _NORM_BY_NAMES
+    return _take_to_texts(named, encoder.dimension)
 
 
-def _name_map() -> Tensor:
-    """Return the map from a heading to what stands below it. Shape: (dimension, dimension)."""
-    return torch.from_numpy(read_weights("names-legal-1")["map"]).float()
+def _take_to_texts(named: Tensor, dimension: int) -> tuple[Tensor, float]:
+    """Take names to what their texts are like: by a map, and, for names like headings, by texts below these.
+
+    Shapes: (classes, width) -> (classes, width).
+    """
+    part = named[:, :dimension]
+    mapped = named.clone()
+    learned = torch.from_numpy(read_weights("names-legal-1")["map"]).float()
+    mapped[:, :dimension] = part.norm(dim=1, keepdim=True) * normalize(part @ learned, dim=1)
+    public = {key: torch.from_numpy(value).float() for key, value in read_weights("headings-legal-1").items()}
+    nearness = normalize(part, dim=1) @ normalize(public["names"], dim=1).T
+    like = nearness.max(dim=1).values > _LIKE_A_HEADING
+    # Classes that are no headings, such as areas of law, are told apart worse by texts below headings.
+    if float(like.float().mean()) < _ENOUGH_LIKE:
+        return mapped, _NORM_BY_NAMES
+    weights = torch.exp(_SHARPNESS * nearness) * public["counts"]
+    below = weights @ public["texts"][:, : named.shape[1]] / weights.sum(dim=1, keepdim=True)
+    return normalize(_center(below) + _center(mapped), dim=1), _NORM_BY_HEADINGS
+
+
+def _center(rows: Tensor) -> Tensor:
+    """Subtract the mean over the classes, and scale each row to norm 1."""
+    return normalize(rows - rows.mean(dim=0), dim=1)

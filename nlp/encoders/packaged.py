@@ -12,12 +12,13 @@ from safetensors.numpy import load
 
 from lexveil.nlp.encoders.public import EncoderLoadError
 
-PackagedWeights = Literal["words-legal-1", "names-legal-1", "lstm-legal-1"]
+PackagedWeights = Literal["words-legal-1", "names-legal-1", "headings-legal-1", "lstm-legal-1"]
 
 # SHA-256 of each file.
 DIGESTS: dict[PackagedWeights, str] = {
     "words-legal-1": "9b14dce2f62d991d6cb755426f404e355598988568aff61046eb1e70ae781656",
-    "names-legal-1": "b679e3db163ef0f3e78820bb544ff9695035f1cbd2697a81f0c472cd66392c54",
+    "names-legal-1": "9635ac906b4253e13eded53596aefe62c152f883266750696a73eb1469fe277f",
+    "headings-legal-1": "229562113aa5114bc9b3155bdf8867e97089607aca678d123dd949c5765feb71",
     "lstm-legal-1": "c336d50c330dedb8a061c75a1230b9d4b1a573c2c3993f60d13df48770d98d5d",
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import get_args
@@ -11,7 +12,7 @@ import torch
 from lexveil.nlp.encoders.config import Kind, ModelConfig
 from lexveil.nlp.encoders.documents import encode_documents, extract, get_input_kind
 from lexveil.nlp.encoders.label_start import start_from_labels
-from lexveil.nlp.encoders.learn_names import learn_map, read_pairs
+from lexveil.nlp.encoders.learn_names import Pair, collect_headings, learn_map, read_pairs
 from lexveil.nlp.encoders.models import build_model
 from lexveil.nlp.encoders.public import PublicEncoder
 
@@ -122,6 +123,51 @@ def test_the_map_is_learned_from_headings_and_leaves_other_names(tmp_path: Path)
     assert (learned[:3].argmax(axis=1) == [5, 4, 3]).all()
     np.testing.assert_allclose(learned[3:], np.eye(6)[3:], atol=1e-6)
     path = tmp_path / "pairs.jsonl"
-    path.write_text('{"heading": "RENT", "text": "Rent is due."}\n{"heading": "term", "text": "One year."}\n')
-    assert sorted(read_pairs([path], 5, 7)) == [("Rent", "Rent is due."), ("Term", "One year.")]
-    assert len(read_pairs([path], 1, 7)) == 1
+    pair = {"document": "1", "heading": "rent", "text": "Rent is due."}
+    path.write_text(json.dumps(pair) + "\n")
+    assert read_pairs([path]) == [("1", "rent", "Rent is due.")]
+
+
+def test_headings_of_several_documents_are_collected_with_what_stands_below(encoder: PublicEncoder) -> None:
+    pairs = [
+        Pair("1", "rent", "The tenant shall pay the rent on the first day of each month."),
+        Pair("2", "rent", "Rent is due monthly in advance, without deduction or set-off."),
+        Pair("2", "arbitration", "All disputes shall be settled by arbitration under the rules."),
+        Pair("3", "arbitration", "Any dispute is finally settled by three arbitrators."),
+        Pair("3", "a name of one party", "The parties have signed."),
+    ]
+    found = collect_headings(pairs, encoder)
+    assert found["counts"].tolist() == [2, 2]  # arbitration, rent
+    texts = found["texts"].astype(np.float64)
+    due = encode_documents(["The lessee owes the rent."], encoder, representation="legal-1")[0].embedding
+    assert due is not None
+    assert texts[1] @ due > texts[0] @ due
+    assert found["names"].shape == (2, encoder.dimension)
+
+
+def test_texts_below_a_public_heading_are_the_first_examples_of_its_class(encoder: PublicEncoder) -> None:
+    """By the mapped names alone, a text is nearest to another class, and no more is made of them."""
+    texts = {
+        "Severability": "If a provision hereof is held invalid, the remaining provisions stay in force.",
+        "Counterparts": "This may be executed in two or more originals, which together are one instrument.",
+        "Survival": "Sections 3 to 7 continue in effect after this Agreement has ended.",
+        "Headings": "Captions are for convenience only and shall not affect how this is construed.",
+        "Entire Agreements": "This supersedes all prior understandings, oral or written, on its subject.",
+        "Waivers": "No failure or delay in exercising a right shall operate as a loss of it.",
+        "Assigns": "Neither party may transfer its rights hereunder without the other's consent.",
+        "Governing Laws": "This shall be construed according to the rules of the State of New York.",
+    }
+    labels = tuple(texts)
+    config = ModelConfig.of("linear", encoder, labels, representation="legal-1")
+    model = build_model(config, encoder)
+    start_from_labels(model, encoder)
+    encoded = encode_documents(list(texts.values()), encoder, representation="legal-1")
+    assert extract(model, encoded).logits.argmax(axis=1).tolist() == list(range(len(labels)))
+    # Names that are no headings are taken for less.
+    areas = ModelConfig.of(
+        "linear", encoder, ("Larceny", "Divorce", "Asylum", "Trespass"), representation="legal-1"
+    )
+    cautious = build_model(areas, encoder)
+    start_from_labels(cautious, encoder)
+    norms = [float(one.output.weight.norm(dim=1).mean().detach()) for one in (model, cautious)]
+    assert norms[0] / math.log(8) > 1.3 * norms[1] / math.log(4)
