@@ -322,7 +322,7 @@ COURTESY_TITLES: tuple[str, ...] = tuple(
 OFFICE_TITLES: tuple[str, ...] = tuple(
     title.strip()
     for title in """
-    Mx, MR, MRS, MS, Messrs, DR, Professor, Judge, Justice, Justices, Chief Justice, Magistrate, Attorney, Solicitor,
+    Mx, MR, MRS, MS, Messrs, Cllr, Councillor, Alderman, DR, Professor, Judge, Justice, Justices, Chief Justice, Magistrate, Attorney, Solicitor,
     Barrister, Advocate, Officer, Detective, Det, Sergeant, Sgt, Inspector, Captain, Capt, Lieutenant, Lt, Colonel,
     Col, Constable, Deputy, Sheriff, Agent, Rev, Reverend, Father, Sister, Brother, Rabbi, Imam, Senator, Nurse,
     Maître, Fru, Mme, Madame, Monsieur, Señor, Señora, Sr, Sra, Dott, Avv, Rechtsanwalt, Rechtsanwältin, Richter,

@@ -17,6 +17,7 @@ _LIST = rf"{_NUMBER}(?:(?:,? (?:and|or|to|read with|in conjunction with) |, | ?[
 _PROVISION = r"(?:[Ss]ections?|[Ss]ubsections?|[Ss]ecs?\.|[Aa]rticles?|[Aa]rts?\.|[Rr]ules?|[Rr]egs?\.|[Rr]egulations?|[Ss]chedules?|[Cc]anons?)"
 _ON = rf"(?:(?<!Order) (?:on|of|for|concerning|relating to|Relating to)(?: the)?(?: [{UPPER}][\w'-]+(?: (?:of|on|for|to) the| of| on| for)?){{1,4}})?"
 _OF = rf"(?:(?: \([\w ]{{1,12}}\))?,? (?:of|to|in|under) (?:(?:the|that|its|this|both) )?(?:{_TITLE_WORD} ){{0,11}}{_KIND}\b{_ON}{_YEAR}| (?:TFEU|TEU|EC|GDPR|ECHR|CISG)\b)?"
+_DAY = r"(?<!\d)\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December) \d{4}"
 # Acts that are known by their initials.
 _INITIALS = "AEDPA|CCA|DPA|EqA|ERISA|FDCPA|FLSA|FMLA|FOIA|FSMA|HRA|IRPA|ITEPA|PACE|PAJA|PIPEDA|PLRA|PMLA|POCA|POCSO|RICO|TCGA|TCPA|TMA|TUPE"
 _STATES = r"Ala|Ariz|Ark|Cal|Colo|Conn|Del|Fla|Ga|Haw|Idaho|Ill|Ind|Iowa|Kan|Ky|La|Mass|Md|Me|Mich|Minn|Miss|Mo|Mont|Neb|Nev|N\.C|N\.D|N\.H|N\.J|N\.M|N\.Y|Ohio|Okla|Or|Pa|R\.I|S\.C|S\.D|Tenn|Tex|Utah|Va|Vt|Wash|Wis|W\. Va|Wyo"
@@ -33,6 +34,8 @@ RULES = (
     make_rule(r"\b(?:Law|Act|Decree|Decree-Law|Legislative Decree|Presidential Decree|Government Decree|Regulation|Protocol|Circular|Ordinance)s? [Nn]os?\.? ?\d{1,5}(?:[/-][\w-]{1,8})*(?: of \d{1,2} \w+ \d{4})?(?: and \d{1,5}(?:/\d{2,4})?)*", "No", "no"),
     make_rule(r"\b(?:Law|Act|Decree|Ordinance)s? of \d{1,2} [A-Z][a-z]+ \d{4}(?: on [^,.;()\n]{1,80})?", "Law", "Act", "Decree", "Ordinance"),
     make_rule(r"§§? ?\d[\w.-]*(?:\(\w{1,4}\))*(?:(?:, | and | & |-)\d[\w.-]*(?:\(\w{1,4}\))*+(?! [A-Z]|[\w/.-]))*", "§"),
+    # The day from which a law holds, and one on which a court has changed itself.
+    make_rule(rf"{_DAY}(?=,? (?:when|on which|the date on which|the date of entry into force of) (?:the )?(?:[{UPPER}][\w'-]* (?:of |on |to |and |the |for )*){{0,8}}(?:Protocol|Act|Law|Convention|Code|Treaty|Directive|Regulation|Amendment|Constitution)\b)", "when", "which", "entry into"),
     # The European Union
     make_rule(r"\b(?:(?:Council |Commission |Framework |Delegated |Implementing |Parliament and Council )*(?:Regulations?|Directives?|Decisions?|Framework Decision)|[Rr]èglements?(?: d'exécution| délégué)?|[Dd]irectives?|[Dd]écision(?:-cadre)?|Verordnung|Richtlinie|Rahmenbeschluss)s? ?"
          r"(?:\((?:EU|EC|EEC|ECSC|Euratom|UE|CE|CEE|EG|EWG)(?:, ?Euratom)?\) ?)?(?:[Nn]o\.? |n° ?|Nr\.? ?)?\d{1,4}/\d{1,4}(?:/(?:EU|EC|EEC|ECSC|Euratom|UE|CE|CEE|EG|EWG|JHA|JAI|JI|CFSP))?", "/"),

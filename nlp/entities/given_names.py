@@ -21,6 +21,20 @@ _WORDS = frozenset(
     """.split()
 )
 
+# Short forms, and names that the lists lack. Only such that are no words.
+_MORE = frozenset(
+    """
+    alfie archie bertie bex clement daz dotty gaz ginny gus honoria jago jem liv nobby ros rosalind shay shaz trish tunde folasade
+    shaniqua ansel algernon barnaby crispin cosmo ezekiel fitzroy imogen ottoline perpetua rufus saoirse siobhan tamsin
+    andi atze basti bastl berti bernie charly chrissi ede fiete flori franzi fritzi gabi günni hansi heini jupp kalli kuddel lissy manni matze
+    moni nici olli ossi resi rudi schorsch sebi sepp steffi susi tommi uschi vroni wasti wolle burkhard ruprecht wendelgard
+    dédé jojo kéké loulou lulu nono zaza titi beppe ciccio gigi lele mimmo nando peppe pino totò chema charo chelo kiko lola maite
+    manolo nacho paco pepe pili quique txaro beto chico duda nandinho tonho zeca kasia basia gosia zosia jaś staś wojtek tomek bartek kuba
+    krzysiek oliwka sanja goran zoran dragan jovanka stojanka miki mića žika
+    chunnu munnu pinky pappu guddu raju babloo
+    """.split()
+)
+
 
 @cache
 def _load() -> frozenset[str]:
@@ -29,7 +43,7 @@ def _load() -> frozenset[str]:
         provider = import_module(f"faker.providers.person.{country}").Provider
         for attribute in ("first_names", "first_names_male", "first_names_female"):
             names.update(str(name).casefold() for name in getattr(provider, attribute, ()))
-    return frozenset(name for name in names if len(name) > 2) - _WORDS
+    return (frozenset(name for name in names if len(name) > 2) | _MORE) - _WORDS
 
 
 def is_given_name(word: str) -> bool:

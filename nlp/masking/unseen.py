@@ -82,9 +82,11 @@ _NUMBERED = re.compile(r"\d[ .:)]{0,2}\Z")  # a row of a table, an item of a lis
 _END_OF_LINE = re.compile(r"[ \t]*(?:\n|\Z)")
 # Names take no article or pronoun: a word that follows one of these anywhere in a document is a term.
 _TERM = re.compile(
-    r"\b(?:[Tt]he|[Aa]n?|[Ss]uch|[Ee]ach|[Aa]ny|[Nn]o|[Aa]ll|[Ee]very|[Oo]ther|[Ii]ts|[Tt]heir|[Oo]ur|[Yy]our|[Tt]h(?:is|at|ese|ose)|"
+    r"\b([Tt]he|[Aa]n?|[Ss]uch|[Ee]ach|[Aa]ny|[Nn]o|[Aa]ll|[Ee]very|[Oo]ther|[Ii]ts|[Tt]heir|[Oo]ur|[Yy]our|[Tt]h(?:is|at|ese|ose)|"
     rf"[Dd](?:er|ie|as|en|em|es)|[Ee]ine?[rnms]?|[Kk]eine?[rnms]?) ([{UPPER}][{LOWER}]+)"
 )
+# But "said that Oleg left", and in spoken German "der Gerd": these say nothing of a first name.
+_BEFORE_NAMES = frozenset("that der die den dem des".split())  # noqa: SIM905
 # Languages that capitalize all nouns: one next to a name is not part of it.
 _NOUNS = frozenset({"de", "lb"})
 
@@ -132,7 +134,11 @@ def find_unseen(
     """
     text = readable.normalized.text
     cuts = [m.start() for m in re.finditer(CUT, text)]
-    terms = {m.group(1).casefold() for m in _TERM.finditer(text)}
+    terms = {
+        m.group(2).casefold()
+        for m in _TERM.finditer(text)
+        if m.group(1).casefold() not in _BEFORE_NAMES or not is_given_name(m.group(2).casefold())
+    }
     for match in _WORD.finditer(text):
         word = match.group().casefold().removesuffix("'s")
         if kept_names >= {*fold_words(word)}:

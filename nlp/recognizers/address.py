@@ -40,6 +40,10 @@ _HOUSE = ENGLISH.compile(
 _DOOR = ENGLISH.compile(
     rf"\b((?:Door|House|Flat|Plot|Qr|Quarter|H\.|D\.) ?[Nn]o\.? ?\d[\w/-]*(?:,? {_PLACE}){{1,5}})"
 )
+# India: "r/o Vill. Roepur, P.S. Poegarh".
+_VILLAGE = ENGLISH.compile(
+    rf"\b[RrSs]/[Oo]\.? ((?:(?:[Vv]ill(?:age|\.)|[Mm]ohalla|[Mm]oh\.|P\.? ?[OS]\.|[Tt]eh(?:sil|\.)|[Dd]istt?(?:rict|\.)?)\.? {_PLACE}(?:, )?){{1,6}})(?<! )"
+)
 _BOX = ENGLISH.compile(rf"\bP\.? ?O\.? ?Box \d{{1,7}}{_TAIL}|\bPostfach \d[\d ]{{1,8}}")
 _LINE = ENGLISH.compile(
     rf"(?<![\w.$§-])(?:{_UNIT}, )?\d{{1,6}}[A-Za-z]? [{UPPER}][\w'.-]*(?: [{UPPER}][\w'.-]*){{0,4}}(?:,? {_UNIT})?,\s{{1,3}}{_PLACE}(?:, {_PLACE})?,? "
@@ -57,7 +61,7 @@ _RESIDES = ENGLISH.compile(
     rf"(?: [\w ]{{0,20}})? (?:in|at|near|to|of) ((?:the (?:city|town|village|district|municipality|province) of )?{_PLACE}(?:, {_PLACE})?)"
 )
 _NAMED_PLACE = ENGLISH.compile(
-    rf"\b((?:{_PLACE}) (?:[Vv]illage|[Tt]own|[Dd]istrict|[Pp]rovince|[Cc]ounty|[Mm]unicipality|[Nn]eighbourhood))\b(?! (?:Court|court|Council|Attorney))"
+    rf"\b((?:{_PLACE}) (?:[Vv]illage|[Tt]own|[Dd]istrict|[Pp]rovince|[Cc]ounty|[Mm]unicipality|[Nn]eighbourhood))\b(?<!Police District)(?! (?:Court|court|Council|Attorney|Prosecutor|Police|Inspectorate|Governor|Administration|Judge|Registry))"
     rf"|\b((?:village|town|city|district|province|municipality|suburb|hamlet) of {_PLACE})"
 )
 
@@ -71,7 +75,7 @@ class EnglishAddressRecognizer(RuleRecognizer):
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the addresses in `text`."""
         yield from find_matches(text, "ADDRESS", LABELED, _STREET, _BOX, _LINE, _CITY_ZIP)
-        yield from find_matches(text, "ADDRESS", LABELED, _HOUSE, _DOOR, group=1)
+        yield from find_matches(text, "ADDRESS", LABELED, _HOUSE, _DOOR, _VILLAGE, group=1)
         yield from find_matches(text, "ADDRESS", SHAPED, _UK_POSTCODE, _GERMAN)
         for pattern in (_RESIDES, _NAMED_PLACE):
             for match in pattern.finditer(text):

@@ -47,7 +47,7 @@ _ROLE = (
 _ROLED = ENGLISH.compile(rf"\b(?:{_ROLE}|{_ROLE.title()}|{_ROLE.upper()})s?,? ({NAME})")
 _ROLED_FULL = ENGLISH.compile(rf"\b(?i:{_ROLE})s?(?:,|:| is| was| named| called)? ({NAME})")
 _CALLED = ENGLISH.compile(
-    rf"(?:\b(?:named|called|known as|a/k/a|aka|f/k/a|née|alias|my name is|I,|we,|represented by|lodged by|signed by|by and between|"
+    rf"(?:\b(?:named|called|known as|a/k/a|aka|f/k/a|née|alias|my name is|appoints?|nominates?|(?:DEPOSITION|AFFIDAVIT|TESTIMONY|DECLARATION|EXAMINATION|STATEMENT|INTERVIEW) OF|(?:Deposition|Affidavit|Testimony|Declaration|Interview) of|I,|we,|represented by|lodged by|signed by|by and between|"
     rf"care of|c/o|Attn:?|ATTN:?|Attention:?|Signed:?|Name:|NAME:|Dear|Cc:|From:|To:|residents?|citizens?|nationals?)[ \t]*,? ?(?:{TITLE}\.? )*)({NAME})"
 )
 _SIGNATURE = ENGLISH.compile(rf"(?:/s/|/S/|\bs/)[ \t_]*({NAME})")
@@ -79,7 +79,7 @@ _NUMBERED_PARTY = re.compile(
 _BETWEEN = re.compile(r"(?i)\bbetween\b|\bin the matter\b|\n\s*and\s*\n|\bv(?:s|ersus)?\.?\s")
 # "her son Bruno", "my uncle (Ignacio)": a first name alone.
 _KIN = ENGLISH.compile(
-    rf"\b(?i:my|his|her|their|our|whose)(?: (?i:late|ex|elder|eldest|older|younger|youngest|only|other|eldest|baby|twin|little|then|former|own))? "
+    rf"\b(?:(?i:my|his|her|their|our|whose)|(?i:applicant|petitioner|respondent|plaintiff|defendant|claimant|appellant|deceased|complainant|victim)s?'s?|[{UPPER}][{LOWER}]+'s)(?: (?i:late|ex|elder|eldest|older|younger|youngest|only|other|eldest|baby|twin|little|then|former|own))? "
     rf"(?i:(?:step|grand|god|ex-)?-?(?:sons?|daughters?|mother|father|brothers?|sisters?|child(?:ren)?)(?:-in-law)?|wife|husband|uncle|aunt|auntie|nephew|niece|cousin|boyfriend|girlfriend|fiancée?|partner|ex|friend|flatmate|neighbou?r|carer|nanny)"
     rf",? \(?({NAME})"
 )
@@ -95,6 +95,18 @@ _SIGNED_OFF = ENGLISH.compile(
 )
 # A child, a patient: "Kayden (b. 2012)".
 _BORN_ALONE = ENGLISH.compile(rf"({NAME}) \((?:b\.|born|DOB|d\.o\.b\.|aged|age) ?(?:in |on )?\d")
+# Those who attend: "Present: C. Roe (Chair), Mrs P. Poe".
+_PRESENT = ENGLISH.compile(
+    r"(?im)^[ \t]*(?:present|apologies(?: for absence)?|in attendance|attendees|absent|distribution|circulated to)[ \t]*:[ \t]*([^\n]+)"
+)
+_ATTENDEE = re.compile(
+    rf"(?:^|[,;] ?|\band )[ \t]*(?:{TITLE}\.? )*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?: {_WORD})?|{_WORD}(?: {_WORD}){{1,2}})(?=[ \t]*(?:[,;(.]|$| and ))"
+)
+# The cell of a table: "B. Roe"; a label of a hospital or the police: "Pt: ROE, Ada".
+_CELL = ENGLISH.compile(rf"[|\t][ \t]*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?:-{_WORD})?)[ \t]*(?=[|\t\n]|\Z)")
+_INVERTED = ENGLISH.compile(
+    rf"(?m)^[ \t]*(?:Pt|Pat|Patient|Def|Deft|Clmt|Surname, first name|Name)\.?[ \t]*:[ \t]*({_WORD}(?:[ -]{_WORD})?, {_WORD}(?:[ -]{_WORD})?)"
+)
 _CAPTION = ENGLISH.compile(
     r"(?m)^[ \t]*(?:CASE OF |In the case of |IN THE CASE OF |Re: |RE: |AFFAIRE )?([^\n]{2,90}?),? (?:v|vs|V|VS)\.? ([^\n]{2,90}?)[,.]?[ \t]*$"
 )
@@ -138,6 +150,7 @@ _IN_CONTEXT: tuple[tuple[Pattern, int, float, bool], ...] = (
     (_SIGNED_OFF, 1, SHAPED, True),
     (_BORN_ALONE, 1, SHAPED, True),
     (_LABEL_ALONE, 1, LABELED, True),
+    (_CELL, 1, SHAPED, False),
 )
 # (pattern of a caption, the groups of its parties)
 _CAPTIONS = ((_PARTY_BLOCK, (1,)), (_CASE_OF, (1,)), (_CAPTION, (1, 2)))
@@ -154,6 +167,11 @@ class EnglishPersonRecognizer(RuleRecognizer):
         for pattern, group, score, single in _IN_CONTEXT:
             for match in pattern.finditer(text):
                 yield from split_names(text, *match.span(group), score, single=single)
+        for match in _INVERTED.finditer(text):
+            yield Finding(*match.span(1), "PERSON", SHAPED)
+        for match in _PRESENT.finditer(text):
+            for one in _ATTENDEE.finditer(text, *match.span(1)):
+                yield from split_names(text, *one.span(1), SHAPED, single=False)
         for match in _INITIALED.finditer(text):
             initials = match.group().rstrip(" -")
             if re.sub(r"[^\w]", "", initials) not in ABBREVIATIONS:

@@ -90,6 +90,7 @@ _NO_VOWEL = re.compile(r"[^aeiouyáàâãäéèêëíìîïóòôõöúùûüą�
 _ROMAN = re.compile(r"(?=[IVXLC]{2})C{0,3}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})")
 _DOCUMENT_WORDS = frozenset(
     """
+    comparu comparaissent comparaît comparaissant ont soussignés soussigné elenco creditori créanciers liste audition
     le la les l un une des du de et ou mais donc or ni car il elle ils elles on nous vous ce cette ces son sa ses par pour dans sur
     sous avec sans entre selon après avant lors contre chez vers depuis ainsi alors aussi attendu que qui quand si comme dont où
     el los las lo una unos unas y o pero por para con sin sobre entre según tras desde hasta su sus este esta estos estas ese

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import GERMAN, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.base import GERMAN, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 
 _PARTICLE = r"(?:(?:von|vom|van|zu|zur|zum|de|der|den|dem|del|di|da|du|la|le|ten|ter|el|al|Freiherr von|Freifrau von|Graf von|Gräfin von) ?){1,3}"
 _SURNAME = rf"(?:{_PARTICLE})?[{UPPER}][{LOWER}'’]{{1,}}(?:-(?:[{UPPER}][{LOWER}]+)){{0,2}}"
@@ -26,7 +26,7 @@ _STRONG = (
     rf"(?:Ober|General|Bundes)?(?:[Ss]taats|bundes)anw(?:alt|ältin)|Amtsanw(?:alt|ältin)|Zeug(?:en|e|in|innen)|Sachverständigen?|Sachverständiger|Gutachter(?:in)?|Nebenkläger(?:s|in)?|Geschädigte[nr]?|Mitangeklagte[nr]?|"
     rf"(?:[Vv]orsitzende[rn]?|[Bb]eisitzende[rn]?|[Ee]hrenamtliche[rn]?)? ?(?:Richter(?:in|innen|n|s)?|Handelsrichter(?:in)?){_COURT}|(?:Vize)?[Pp]räsident(?:in|en)?(?: (?:des|am) [A-ZÄÖÜ]\w+s?)?|"
     rf"Urkundsbeamt(?:er|in|en)|Justiz(?:angestellte[r]?|sekretär(?:in)?|hauptsekretär(?:in)?|obersekretär(?:in)?|beschäftigte[r]?)|Rechtspfleger(?:in)?|Gerichtsvollzieher(?:in)?|Berichterstatter(?:in)?|Schöff(?:e|in|en)|"
-    rf"P[HO]K(?:in)?|KHK(?:in)?|KOK(?:in)?|PHM(?:in)?|POM(?:in)?|Polizei(?:ober|haupt)?(?:kommissar|meister)(?:in)?|Kriminal(?:ober|haupt)?kommissar(?:in)?|Geschäftsführer(?:s|in)?|Vorstand(?:s|smitglied)?|Prokurist(?:in|en)?|"
+    rf"P[HO]K(?:in)?|(?:Rev|Bez|Gr|Kontr|Abt|Chef)?\.?-?Insp\.|E?KHK(?:in)?|P[KM](?:in)?|KHK(?:in)?|KOK(?:in)?|PHM(?:in)?|POM(?:in)?|Polizei(?:ober|haupt)?(?:kommissar|meister)(?:in)?|Kriminal(?:ober|haupt)?kommissar(?:in)?|Geschäftsführer(?:s|in)?|Vorstand(?:s|smitglied)?|Prokurist(?:in|en)?|"
     rf"Verteidiger(?:s|in)?|Pflichtverteidiger(?:in)?|Prozessbevollmächtigte[rn]?|Betreuer(?:in)?|Insolvenzverwalter(?:s|in)?|Hausarzt|Arzt|Ärztin|Beurteiler|gez\.|i\. ?[AV]\.))"
 )
 _PARTY = (
@@ -53,9 +53,16 @@ _BORN = GERMAN.compile(
 # Before a count there, no name: "Anlage (3)".
 _LISTED = re.compile(r"\d{1,2}(?: J(?:ahre|\.)?)?\)\Z")
 _MAIDEN = GERMAN.compile(
-    rf"\b(?:geb\.|geborene[rn]?|verwitwete[rn]?|verw\.) (?!am\b|in\b)({_SURNAME})(?! [a-zäöü]{{4,}}e[nr]?\b)"
+    rf"\b(?:geb\.|geborene[rn]?|verwitwete[rn]?|verw\.|verehelichte[rn]?|verehel\.|verheiratete[rn]?|gesch(?:iedene[rn]?|\.)) (?!am\b|in\b)({_SURNAME})(?! [a-zäöü]{{4,}}e[nr]?\b)"
 )
 # Signatures: names side by side with gaps, or one per line.
+# As people speak of each other: "der Gerd hat angerufen".
+_SPOKEN = GERMAN.compile(
+    rf"\b[Dd](?:er|ie|en|em) ([{UPPER}][{LOWER}]{{2,}})(?= (?:hat|hatte|habe|ist|war|sei|wäre|kam|kommt|soll|sollte|will|wollte|muss|musste|kann|konnte|sagte|sagt|meinte|meint|ging|geht|rief|schrieb|gab|wurde|wird|dann|auch|nicht|gesagt|gegeben|erzählt|gefragt)\b|[.,?!])"
+)
+_CHILDREN = GERMAN.compile(
+    rf"\b(?:Kinder[n]?|Söhnen?|Töchtern?|Geschwistern?|Enkeln?|Enkelkindern?|Sohn|Tochter|Bruder|Schwester|Enkelin|Neffen?|Nichten?|treten) ((?:[{UPPER}][{LOWER}-]+)(?:(?:, | und | sowie )[{UPPER}][{LOWER}-]+){{0,6}})"
+)
 _ROW = GERMAN.compile(
     rf"(?m)^[ \t]*((?:{_TITLE})?{_SURNAME}(?:(?:\t|[ ]{{2,}})(?:{_TITLE})?{_SURNAME}){{1,5}})[ \t]*$"
 )
@@ -123,6 +130,7 @@ class GermanPersonRecognizer(RuleRecognizer):
                 if _is_plausible(match.group(1)):
                     yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)
         yield from _find_born(text)
+        yield from _find_first_names(text)
         for match in _FIRST.finditer(text):
             if match.group(1) in _FIRST_NAMES and text[match.end() : match.end() + 1] != ":":
                 end = _name_end(text, match.start(3) + 1, match.end(3))
@@ -136,6 +144,17 @@ def _find_born(text: str) -> Iterator[Finding]:
         counted = _LISTED.search(match.group()) is not None
         if _is_plausible(match.group(1)) and (not counted or _is_first_name(match.group(1))):
             yield Finding(*match.span(1), "PERSON", SHAPED)
+
+
+def _find_first_names(text: str) -> Iterator[Finding]:
+    """Yield first names that stand alone: "der Gerd hat", "die Kinder Ada und Bo"."""
+    for match in _SPOKEN.finditer(text):
+        if _is_first_name(match.group(1)) and _is_plausible(match.group(1)):
+            yield Finding(*match.span(1), "PERSON", GUESSED)
+    for match in _CHILDREN.finditer(text):
+        for name in _WORD.finditer(text, *match.span(1)):
+            if _is_first_name(name.group()):
+                yield Finding(*name.span(), "PERSON", SHAPED)
 
 
 def _is_first_name(name: str) -> bool:

@@ -223,6 +223,12 @@ _SURNAME_ALONE = CHINESE.compile(
 _GIVEN_ALONE = CHINESE.compile(
     rf"(?<=[、,。和与叫跟对被给向\"；后])({_H}{{2}})(?=[、,。和与都均二后等说称将把对被\"])"
 )
+# As people call each other: 王姐, 李总, 老赵. Only surnames that begin few words.
+_CALLED_SURNAME = "王李张刘陈杨赵黄周吴徐孙胡朱郭何罗梁宋郑谢韩唐冯董萧曹袁邓许傅沈曾彭吕苏卢蒋蔡丁魏薛叶阎余潘杜戴汪姜范姚谭廖邹陆郝孔崔邱秦侯邵孟顾"
+_CALLED = CHINESE.compile(
+    rf"(?:(?<!{_H})|(?<=[找给跟和与问叫让对是向被由请见]))(?:([{_CALLED_SURNAME}](?:老板|师傅|阿姨|大哥|大姐|大爷|大妈|大叔|姐|哥|叔|姨|嫂|婶|总(?![统理监裁书经队结数共])))|"
+    rf"([老阿][{_CALLED_SURNAME}])(?=[把说叫给跟去来让问的要没不在有和也就,。?!:;、]))"
+)
 _OFTEN = 3  # mentions from which a document's own repetitions decide where a name ends
 
 
@@ -243,6 +249,7 @@ class ChinesePersonRecognizer(RuleRecognizer):
                 _after_roles(text),
                 _in_title(text),
                 _in_context(text),
+                _find_called(text),
                 _by_form(text),
                 _in_headers(text),
                 _in_tables(text),
@@ -304,6 +311,11 @@ def _by_form(text: str) -> Iterator[Finding]:
             yield from _find_list(text, separator.end())
     for match in _FOREIGN_NAME.finditer(text):
         yield from _trim_foreign(text, match)
+
+
+def _find_called(text: str) -> Iterator[Finding]:
+    for match in _CALLED.finditer(text):
+        yield Finding(*match.span(), "PERSON", SHAPED)
 
 
 def _find_aliases(text: str, match: re.Match[str]) -> Iterator[Finding]:
