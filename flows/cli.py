@@ -20,6 +20,7 @@ from lexveil.flows.commands import (
     console,
     detection,
     documents,
+    join,
     ledger,
     metrics,
     operations,
@@ -61,6 +62,13 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "log show": audit_log.show,
     "log verify": audit_log.verify,
     "log export": audit_log.export,
+    "join offer": join.offer,
+    "join draft": join.draft,
+    "join sign": join.sign,
+    "join train": join.train,
+    "join status": join.status,
+    "join verify": join.verify,
+    "join rehearse": join.rehearse,
     "metrics": metrics.metrics,
     "deploy": operations.deploy,
     "up": operations.up,
@@ -70,6 +78,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 }
 _GROUPS = {
     "ledger": "The privacy ledger: what has been spent, and whether it is intact.",
+    "join": "Joint training: several offices train one model, and none shows a document to another.",
     "log": "Who did what to the workspace, and whether the log is intact.",
     "keys": "The secret keys of this client.",
 }

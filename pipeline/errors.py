@@ -9,10 +9,12 @@
         WorkspaceError                         the workspace is absent, locked, or of another schema version
         WorkspaceKeyError                      the master key is unreadable, unsafe or of another workspace
         TrainingRefusedError                   the data cannot train the model that was asked for
+        AgreementError                         an agreement on joint training cannot be kept as it stands
         EndpointError                          the classification endpoint cannot be reached or used
       BudgetRefusedError         exit code 3   the privacy ledger refuses the run
       AuditFailedError           exit code 4   an attack on the model has disproved a privacy claim
       TrainingStoppedError       exit code 5   a weight was not finite after a training step; it is charged
+      JointTrainingError         exit code 1   an office has left, or has sent what it may not
       StorageError               exit code 1   the object store failed during the work; finished shards stay
       StageError                 exit code 1   a stage failed; holds only the stage and the type of the cause
 
@@ -70,6 +72,10 @@ class TrainingRefusedError(UserError):
     """The documents cannot train the model that was asked for."""
 
 
+class AgreementError(UserError):
+    """An agreement on joint training is damaged, unsigned, or does not fit this office."""
+
+
 class EndpointError(UserError):
     """The classification endpoint cannot be reached, or refuses the request."""
 
@@ -90,6 +96,10 @@ class TrainingStoppedError(LexveilError):
     """A training step made a weight infinite or not a number. The steps are charged, including that one."""
 
     exit_code = 5
+
+
+class JointTrainingError(LexveilError):
+    """An office has left a joint training, or has sent what the agreement does not allow."""
 
 
 class StorageError(LexveilError):

@@ -60,6 +60,7 @@ class ModelCard:
         encoder_digest: digest of the public encoder.
         created: time of creation, ISO 8601, UTC, in the order of the key table.
         seeded: True if the model was trained from a known seed, for a test: the guarantee is void.
+        joint: what several offices that trained it together have agreed on; None: one office did.
     """
 
     name: str
@@ -85,6 +86,7 @@ class ModelCard:
     encoder_digest: str
     created: str
     seeded: bool
+    joint: str | None = None
 
     @property
     def statement(self) -> str:
@@ -98,7 +100,8 @@ class ModelCard:
 
     def to_markdown(self) -> str:
         """Return the card as Markdown, for people."""
-        rows = "\n".join(f"| {f.name.replace('_', ' ')} | {getattr(self, f.name)} |" for f in fields(self))
+        shown = [f.name for f in fields(self) if f.name != "joint" or self.joint is not None]
+        rows = "\n".join(f"| {name.replace('_', ' ')} | {getattr(self, name)} |" for name in shown)
         lines = NOT_COVERED if self.label_source == "settings" else (*NOT_COVERED, PRIVATE_LABELS)
         gaps = "\n".join(f"- {line.format(unit=self.unit)}" for line in lines)
         return (

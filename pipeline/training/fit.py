@@ -16,6 +16,7 @@ from lexveil.pipeline.records import Progress
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import OwnerData, Split
 from lexveil.pipeline.training.objectives import build_objective, try_one_step
+from lexveil.privacy.dp.batches import OwnerBatches
 from lexveil.privacy.dp.checkpoint import Checkpoint
 from lexveil.privacy.dp.engine import TrainingPlan, TrainingResult
 from lexveil.privacy.dp.engine import train as train_privately
@@ -111,10 +112,29 @@ def fit(
     Raises:
         NonFiniteWeightsError: a step has made a weight infinite or not a number.
     """
+    data = OwnerData(split, config.kind, train.max_items_per_owner)
+    return fit_owners(
+        config, data, train, plan, random, progress, private, activation, checkpoint=checkpoint, group=group
+    )
+
+
+def fit_owners(
+    config: ModelConfig,
+    data: OwnerBatches,
+    train: TrainSettings,
+    plan: TrainingPlan,
+    random: SecureRandom,
+    progress: Progress | None = None,
+    private: bool = True,
+    activation: Activation | None = None,
+    *,
+    checkpoint: Checkpoint | None = None,
+    group: Companions = SINGLE_PROCESS,
+) -> tuple[FeatureModel, TrainingResult]:
+    """Train a model on data by owner; arguments, result and errors are those of `fit`."""
     model = build_model(config, load_encoder(train), activation=activation)
     start_from_labels(model, load_encoder(train))
     model.to(choose_device(train))
-    data = OwnerData(split, config.kind, train.max_items_per_owner)
     target, loss = build_objective(model)
     result = train_privately(
         target,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from lexveil.nlp.encoders.config import LOGIT_SCALES, Kind
+from lexveil.nlp.encoders.config import LOGIT_SCALES, Kind, Objective
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.settings import TrainSettings
-from lexveil.pipeline.training.data import Split
 from lexveil.privacy.dp.accounting import Truncation, noise_multiplier
 from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.dp.ledger.budget import Charge, Limit
@@ -90,12 +90,26 @@ def check_deltas(train: TrainSettings, limit: Limit, n_owners: int) -> None:
             )
 
 
-def plan_training(train: TrainSettings, split: Split) -> TrainingPlan:
+class Owned(Protocol):
+    """What a plan depends on besides the settings: a split, or what several offices have together."""
+
+    @property
+    def objective(self) -> Objective:
+        """What a model learns."""
+        ...
+
+    @property
+    def n_owners(self) -> int:
+        """Number of owners to learn from."""
+        ...
+
+
+def plan_training(train: TrainSettings, split: Owned) -> TrainingPlan:
     """Plan the steps, rates and noise of a run. The recipe of the kind fills in what the settings leave open.
 
     Args:
         train: the settings.
-        split: the documents; only the objective and the number of owners matter.
+        split: the documents.
 
     Raises:
         ValueError: no noise reaches the epsilon with these settings.

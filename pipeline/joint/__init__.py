@@ -1,0 +1,1 @@
+"""Joint training: what several offices agree on, and one office's part in it."""

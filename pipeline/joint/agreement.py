@@ -1,0 +1,342 @@
+"""The agreement of several offices on one training: a file that each office checks, signs and is held to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lexveil.nlp.encoders.config import Kind, Objective
+from lexveil.pipeline.errors import AgreementError
+from lexveil.pipeline.settings import TrainSettings
+from lexveil.pipeline.training.recipes import plan_training
+from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp.engine import TrainingPlan
+from lexveil.privacy.joint.noise import SharedNoise, Sharing, plan_noise
+from lexveil.privacy.joint.signing import Certificate
+
+Protection = Literal["sum", "office"]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Number = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+# The learning rate is part of the agreement, so it is written with fewer digits than machines may differ in.
+_DIGITS = 12
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Setup(_Record):
+    """What must be the same in every office.
+
+    Attributes:
+        kind: kind of the model.
+        objective: what it learns.
+        labels: names of the classes, in the order of its outputs; they count as public.
+        weights: number of weights that are trained.
+        model: digest of the model's configuration, the public encoder's weights included.
+        masking: digest of the settings of masking.
+        max_items_per_owner: the most documents or chunks that an owner contributes.
+        unit: what the guarantee protects as one.
+    """
+
+    kind: Kind
+    objective: Objective
+    labels: tuple[str, ...] = Field(repr=False)
+    weights: Annotated[int, Field(gt=0)]
+    model: Digest
+    masking: Digest
+    max_items_per_owner: Annotated[int, Field(gt=0)]
+    unit: Literal["owner", "document"]
+
+
+class OfficeOffer(_Record):
+    """What an office shows before there is an agreement.
+
+    Attributes:
+        name: name of the office.
+        address: host and port at which it listens.
+        certificate: its certificate, PEM.
+        owners: number of owners that it trains on, which counts as public.
+        setup: what it would train.
+    """
+
+    name: Name
+    address: Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$")]
+    certificate: str = Field(repr=False)
+    owners: Annotated[int, Field(ge=1)]
+    setup: Setup
+
+    @property
+    def parsed(self) -> Certificate:
+        """The certificate.
+
+        Raises:
+            AgreementError: it is damaged.
+        """
+        try:
+            return Certificate.from_pem(self.certificate.encode())
+        except ValueError:
+            raise AgreementError(f"the certificate of office {self.name} is damaged") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    objective: Objective
+    n_owners: int
+
+
+class Agreement(_Record):
+    """What offices have agreed on. Its digest is in every signature.
+
+    Attributes:
+        version: version of this format.
+        number: drawn at random, so that no signature of another run holds in this one.
+        offices: the offices, in the order of their indices.
+        protection: "sum": the sum of all uploads alone is opened; "office": each upload, with all the noise.
+        colluders: with "sum": number of offices that may tell each other what they see.
+        offices_per_owner: the most offices in which one owner has documents.
+        epsilon: largest epsilon of the run.
+        delta: its delta.
+        noise_multiplier: noise in units of what one owner can move the sum by.
+        max_grad_norm: L2 norm to which each office clips an owner's gradient.
+        sample_rate: probability with which an office draws each of its owners for a step.
+        steps: number of steps.
+        learning_rate: step size along the noisy mean gradient.
+    """
+
+    version: Literal[1] = 1
+    number: Number
+    offices: Annotated[tuple[OfficeOffer, ...], Field(min_length=2, max_length=64)]
+    protection: Protection
+    colluders: Annotated[int, Field(ge=0)]
+    offices_per_owner: Annotated[int, Field(ge=1)]
+    epsilon: Positive
+    delta: Annotated[float, Field(gt=0, lt=1)]
+    noise_multiplier: Positive
+    max_grad_norm: Positive
+    sample_rate: Annotated[float, Field(gt=0, le=1)]
+    steps: Annotated[int, Field(gt=0)]
+    learning_rate: Positive
+
+    @property
+    def digest(self) -> bytes:
+        """Digest of everything in it, 32 bytes."""
+        return hashlib.sha256(self.to_bytes()).digest()
+
+    def to_bytes(self) -> bytes:
+        """Return the agreement as the bytes that are signed."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1).encode() + b"\n"
+
+    @property
+    def setup(self) -> Setup:
+        """What is the same in every office."""
+        return self.offices[0].setup
+
+    @property
+    def owners(self) -> int:
+        """Number of owners of all offices."""
+        return sum(office.owners for office in self.offices)
+
+    @property
+    def sharing(self) -> Sharing:
+        """Whose noise counts: with "office", each office's own alone.
+
+        Raises:
+            ValueError: the numbers do not fit together.
+        """
+        count = len(self.offices)
+        colluders = self.colluders if self.protection == "sum" else count - 1
+        return Sharing(count, colluders, self.offices_per_owner)
+
+    @property
+    def threshold(self) -> int:
+        """Number of offices that learn nothing but the sum from shares of uploads."""
+        return (len(self.offices) - 1) // 2
+
+    def plan_noise(self) -> SharedNoise:
+        """Return the grid and each office's share of the noise.
+
+        Raises:
+            ValueError: there are no such.
+        """
+        return plan_noise(self.noise_multiplier, self.max_grad_norm, self.setup.weights, self.sharing)
+
+    def plan_steps(self) -> TrainingPlan:
+        """Return the plan of the training loop.
+
+        Raises:
+            ValueError: a number is out of range.
+        """
+        return TrainingPlan(
+            noise_multiplier=self.noise_multiplier,
+            max_grad_norm=self.max_grad_norm,
+            sample_rate=self.sample_rate,
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+        )
+
+    def plan_charge(self) -> TrainingPlan:
+        """Return the plan as each office's ledger charges it.
+
+        Formal guarantee:
+            What leaves an office is (epsilon, delta)-DP for each of its owners, with the epsilon of this
+            plan, as docs/joint-training.md derives it.
+        """
+        return replace(
+            self.plan_steps(),
+            noise_multiplier=self.plan_noise().noise_multiplier,
+            sample_rate=self.sharing.sample_rate(self.sample_rate),
+        )
+
+    def describe(self) -> str:
+        """Return the protection in one line, for the model's card."""
+        count = len(self.offices)
+        if self.protection == "office":
+            return f"{count} offices; each adds all the noise, so no other office is trusted"
+        if not self.colluders:
+            return (
+                f"{count} offices; the sum alone is opened; epsilon is that of the opened sums: an office "
+                "that subtracts its own noise is left with less"
+            )
+        return (
+            f"{count} offices; the sum alone is opened; epsilon holds against {self.colluders} that collude"
+        )
+
+    def check(self) -> None:
+        """Check all that can be checked without an office.
+
+        Raises:
+            AgreementError: something does not hold; the message says what.
+        """
+        count = len(self.offices)
+        if len({office.name for office in self.offices}) < count:
+            raise AgreementError("two offices of the agreement have one name")
+        if len({office.parsed.der for office in self.offices}) < count:
+            raise AgreementError("two offices of the agreement have one certificate")
+        if different := [office.name for office in self.offices if office.setup != self.setup]:
+            raise AgreementError(
+                f"office {different[0]} would train something else than office {self.offices[0].name}: "
+                "model, classes, encoder, masking, unit and max_items_per_owner must be the same"
+            )
+        if self.protection == "sum" and self.threshold < 1:
+            raise AgreementError("two offices cannot hide a sum from each other: use --protection office")
+        if self.protection == "sum" and self.colluders > self.threshold:
+            raise AgreementError(
+                f"of {count} offices at most {self.threshold} may collude with protection sum, found "
+                f"{self.colluders}; protection office trusts no other office"
+            )
+        try:
+            spent = self.plan_charge().epsilon(self.delta)
+        except ValueError as error:
+            raise AgreementError(f"the agreement's numbers are impossible: {error}") from None
+        if spent > self.epsilon:
+            raise AgreementError(
+                f"the agreement's noise gives epsilon {spent:.4g}, it says {self.epsilon:.4g}"
+            )
+
+
+def draft_agreement(
+    offers: Sequence[OfficeOffer],
+    train: TrainSettings,
+    protection: Protection,
+    colluders: int,
+    offices_per_owner: int = 1,
+) -> Agreement:
+    """Draft an agreement: plan the steps and the noise for all owners together.
+
+    The learning rate follows from the noise that the sum really has, as in a training by one office.
+
+    Args:
+        offers: the offices.
+        train: settings with epsilon, delta and recipe.
+        protection: what is opened.
+        colluders: number of offices that may tell each other what they see.
+        offices_per_owner: the most offices in which one owner has documents.
+
+    Raises:
+        AgreementError: the offers do not fit together, or no noise reaches the epsilon.
+    """
+    if len(offers) < 2:
+        raise AgreementError(f"an agreement needs the offers of two offices, found {len(offers)}")
+    setup = offers[0].setup
+    together = _Together(setup.objective, sum(offer.owners for offer in offers))
+    number = secrets.token_hex(32)
+    try:
+        plan = plan_training(train.model_copy(update={"model": setup.kind, "max_batch": None}), together)
+        sharing = Sharing(len(offers), 0 if protection == "sum" else len(offers) - 1, offices_per_owner)
+        rate = sharing.sample_rate(plan.sample_rate)
+        wanted = plan.noise_multiplier
+        if rate != plan.sample_rate:
+            wanted = accounting.noise_multiplier(train.epsilon, rate, plan.steps, train.delta)
+        drafted = Agreement(
+            number=number,
+            offices=tuple(offers),
+            protection=protection,
+            colluders=colluders,
+            offices_per_owner=offices_per_owner,
+            epsilon=train.epsilon,
+            delta=train.delta,
+            noise_multiplier=wanted,
+            max_grad_norm=plan.max_grad_norm,
+            sample_rate=plan.sample_rate,
+            steps=plan.steps,
+            learning_rate=plan.learning_rate,
+        )
+        noise = drafted.plan_noise()
+        total = len(offers) ** 0.5 * noise.deviation * 2.0**-noise.bits / plan.max_grad_norm
+    except ValidationError as error:
+        raise AgreementError(f"no agreement is possible: {_locate(error)}") from None
+    except ValueError as error:
+        raise AgreementError(f"no agreement is possible with these settings: {error}") from None
+    if train.learning_rate is None:
+        learning_rate = plan.learning_rate * plan.noise_multiplier / total
+        drafted = drafted.model_copy(update={"learning_rate": float(f"{learning_rate:.{_DIGITS}g}")})
+    drafted.check()
+    return drafted
+
+
+def read_agreement(path: Path) -> Agreement:
+    """Read an agreement, and check all that can be checked without an office.
+
+    Raises:
+        AgreementError: it cannot be read, or something in it does not hold.
+    """
+    try:
+        agreement = Agreement.model_validate_json(path.read_bytes())
+    except OSError:
+        raise AgreementError("the agreement's file cannot be read") from None
+    except ValidationError as error:
+        raise AgreementError(f"the agreement is damaged: {_locate(error)}") from None
+    agreement.check()
+    return agreement
+
+
+def read_offer(path: Path) -> OfficeOffer:
+    """Read an office's offer.
+
+    Raises:
+        AgreementError: it cannot be read.
+    """
+    try:
+        return OfficeOffer.model_validate_json(path.read_bytes())
+    except OSError:
+        raise AgreementError("an offer's file cannot be read") from None
+    except ValidationError as error:
+        raise AgreementError(f"an offer is damaged: {_locate(error)}") from None
+
+
+def _locate(error: ValidationError) -> str:
+    """Name the first field that is wrong, without its value."""
+    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "its form"
+    return f"{place} is not as it must be"

@@ -1,0 +1,504 @@
+"""One office's part in a joint training: what it offers, signs, charges, sends and keeps."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.models import FeatureModel, build_model
+from lexveil.pipeline.errors import (
+    AgreementError,
+    JointTrainingError,
+    TrainingRefusedError,
+    TrainingStoppedError,
+)
+from lexveil.pipeline.joint.agreement import Agreement, OfficeOffer, Setup
+from lexveil.pipeline.logs import log
+from lexveil.pipeline.masking.record import build_masking_record
+from lexveil.pipeline.models.card import ModelCard
+from lexveil.pipeline.models.encoding import encoded_folder, get_encoding, load_encoder
+from lexveil.pipeline.models.loading import open_model
+from lexveil.pipeline.models.saved import SavedModel, list_models, save_model
+from lexveil.pipeline.records import ForEach, Progress, format_moment, run_one_by_one
+from lexveil.pipeline.stages.encode import encode
+from lexveil.pipeline.training.charges import describe_relation, determine_unit
+from lexveil.pipeline.training.data import FEW_UNITS, Split, describe_few_units, load_split
+from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit, fit_owners
+from lexveil.pipeline.training.objectives import build_objective
+from lexveil.pipeline.training.reservations import (
+    ReservedRun,
+    check_before_charging,
+    open_reconciled_ledger,
+    reserve,
+)
+from lexveil.pipeline.workspace.shards import read_manifest
+from lexveil.pipeline.workspace.storage import read_json, write_json
+from lexveil.pipeline.workspace.tables import compute_digest
+from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.dp.batches import Batch
+from lexveil.privacy.dp.engine import NonFiniteWeightsError
+from lexveil.privacy.dp.ledger.ledger import Population
+from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.files import write_atomically
+from lexveil.privacy.joint.journal import Journal
+from lexveil.privacy.joint.mesh import Identity, Mesh, OfficeLeftError, Peer
+from lexveil.privacy.joint.offices import Offices, catch_up
+from lexveil.privacy.joint.secret_sharing import InconsistentSharesError, JoinExtraMissingError
+from lexveil.privacy.joint.signing import ForgedError, Place, Signer
+from lexveil.privacy.joint.summing import (
+    EquivocationError,
+    OpenSumming,
+    Parties,
+    SecretSumming,
+    Summing,
+    UploadRefusedError,
+    bound_upload,
+)
+
+_AGREED, _RUN = "agreement", "run.json"
+_COMPLETE = b"complete"
+_GO_ON = "give the command again in every office: it goes on, and is charged once"
+
+
+@dataclass(frozen=True, slots=True)
+class JointOutcome:
+    """Outcome of a joint training.
+
+    Attributes:
+        saved: the model.
+        new: True if this call trained it, False if it existed.
+        recalled: number of steps that were complete before this call.
+    """
+
+    saved: SavedModel
+    new: bool
+    recalled: int
+
+
+def make_offer(workspace: Workspace, name: str, address: str, each: ForEach = run_one_by_one) -> OfficeOffer:
+    """Return what this office shows to the others before there is an agreement.
+
+    Args:
+        workspace: the workspace, with masked documents.
+        name: name of the office.
+        address: host and port at which it will listen.
+        each: runs the shards of the encoding.
+
+    Raises:
+        TrainingRefusedError: the documents or the settings cannot train a model, or the classes are private.
+        AgreementError: name or address cannot be used.
+    """
+    split, config = _load(workspace, each)
+    certificate = _open_identity(workspace, name).certificate.read_text()
+    setup = _describe_setup(workspace, split, config)
+    try:
+        return OfficeOffer(
+            name=name, address=address, certificate=certificate, owners=split.n_owners, setup=setup
+        )
+    except ValueError:
+        raise AgreementError(
+            "an office's name has small letters, digits and hyphens, and its address is host:port"
+        ) from None
+
+
+def sign_agreement(workspace: Workspace, agreement: Agreement) -> None:
+    """Check that this office can keep an agreement, and sign it.
+
+    Raises:
+        AgreementError: the agreement does not fit this office.
+        BudgetRefusedError: the ledger would refuse the charge.
+    """
+    split, config = _load(workspace, run_one_by_one)
+    index = _find_own(workspace, agreement)
+    _check_own(workspace, agreement, index, split, config)
+    plan = agreement.plan_charge()
+    with open_reconciled_ledger(workspace) as (ledger, population):
+        check_before_charging(workspace, ledger, population, split, {_digest_run(workspace, agreement): plan})
+    folder = _folder(workspace, agreement)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    signed = _load_signer(workspace).sign(_place_of_consent(agreement, index), agreement.to_bytes())
+    write_atomically(folder / "consent", signed)
+
+
+def train_jointly(
+    workspace: Workspace,
+    agreement: Agreement,
+    each: ForEach = run_one_by_one,
+    progress: Progress | None = None,
+    patience: float = 600.0,
+) -> JointOutcome:
+    """Train the agreed model together with the other offices, which run the same at the same time.
+
+    The ledger is charged before anything about a document leaves. A training that was interrupted goes on
+    where it stopped once all offices give the command again, with the same bits, and is charged once.
+
+    Args:
+        workspace: the workspace of this office.
+        agreement: the agreement, signed here.
+        each: runs the shards of the encoding.
+        progress: listener for the steps.
+        patience: seconds to wait for another office.
+
+    Raises:
+        AgreementError: the agreement is not signed, or no longer fits this office.
+        BudgetRefusedError: the ledger refuses the charge.
+        JointTrainingError: another office has left, or has sent what it may not.
+        TrainingStoppedError: a weight was not finite after a step.
+    """
+    split, config = _load(workspace, each)
+    index = _find_own(workspace, agreement)
+    _check_own(workspace, agreement, index, split, config)
+    folder = _folder(workspace, agreement)
+    if not (folder / "consent").exists():
+        raise AgreementError("this office has not signed the agreement: lexveil join sign")
+    digest = _digest_run(workspace, agreement)
+    _bind_run(folder, digest)
+    with _translate_failures(agreement), open_reconciled_ledger(workspace) as (ledger, population):
+        if (existing := find_joint_model(workspace, agreement)) is not None:
+            return JointOutcome(existing, new=False, recalled=agreement.steps)
+        plan = agreement.plan_charge()
+        check_before_charging(workspace, ledger, population, split, {digest: plan})
+        if agreement.owners < FEW_UNITS:
+            log.warning(describe_few_units(agreement.owners, population.unit))
+        # The others may have finished: an office that has all steps needs nobody.
+        complete = Journal(folder, None).count() >= agreement.steps
+        with nullcontext() if complete else _connect(workspace, agreement, index, patience) as mesh:
+            _exchange_consent(mesh, folder, agreement)
+            reserved = reserve(workspace, ledger, population, plan, digest, _name_model(agreement))
+            if reserved.secret is None:
+                raise AgreementError(
+                    "the ledger has settled this run, and its model is gone: draft a new one"
+                )
+            random = SecureRandom(reserved.secret.key)
+            summing = _build_summing(agreement, mesh, _load_signer(workspace))
+            journal = Journal(folder, random.derive("joint-upload"))
+            recalled = agreement.steps if mesh is None else catch_up(mesh, journal, summing, agreement.steps)
+            offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners)
+            bound = reserved.secret.bind(workspace.settings.train)
+            try:
+                model, _ = fit(config, split, bound, agreement.plan_steps(), random, progress, group=offices)
+            except NonFiniteWeightsError as error:
+                ledger.abandon(reserved.reservation.id)
+                raise TrainingStoppedError(
+                    f"a weight was not finite after step {error.step}; the run is charged in full. "
+                    "Lower the learning rate"
+                ) from None
+            if mesh is not None:  # when all have said so, each can finish by itself
+                mesh.exchange([_COMPLETE] * len(agreement.offices))
+        card = _build_card(workspace, agreement, config, split, reserved, population)
+        saved = save_model(workspace, model, card, build_masking_record(workspace.settings.mask))
+        ledger.commit(reserved.reservation.id, agreement.steps)
+        journal.discard_upload()
+    return JointOutcome(saved, new=True, recalled=recalled)
+
+
+def verify_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
+    """Recompute a joint training from what all offices have signed, without any document.
+
+    Returns:
+        The number of steps that were recomputed, and whether the sums give the weights of the saved model.
+
+    Raises:
+        AgreementError: this office has no part in the agreement, or an office has not signed it.
+        JointTrainingError: something was changed; the message names the office whose signature fails.
+    """
+    index = _find_own(workspace, agreement)
+    folder = _folder(workspace, agreement)
+    journal = Journal(folder, None)
+    steps = journal.count()
+    if steps < agreement.steps or (saved := find_joint_model(workspace, agreement)) is None:
+        raise AgreementError(
+            f"the training is not over: {steps} of {agreement.steps} steps are complete here"
+        )
+    with _translate_failures(agreement):
+        _exchange_consent(None, folder, agreement)
+        model = open_model(saved.folder, workspace.settings)
+        replayed = _replay(workspace, agreement, journal, model.config)
+    if not _have_equal_weights(model, replayed):
+        raise JointTrainingError(
+            "the saved model does not have the weights that the signed sums give: it was changed, or another "
+            "machine trained it"
+        )
+    return {
+        "office": agreement.offices[index].name,
+        "offices": len(agreement.offices),
+        "steps": steps,
+        "model": saved.name,
+        "weights": "as the signed sums give them",
+    }
+
+
+def describe_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
+    """Return the agreement and how far this office is, for people."""
+    index = _find_own(workspace, agreement)
+    folder = _folder(workspace, agreement)
+    plan = agreement.plan_charge()
+    return {
+        "agreement": agreement.digest.hex(),
+        "office": agreement.offices[index].name,
+        "offices": [
+            {"name": one.name, "address": one.address, "owners": one.owners} for one in agreement.offices
+        ],
+        "model": agreement.setup.kind,
+        "classes": len(agreement.setup.labels),
+        "protection": agreement.describe(),
+        "epsilon": plan.epsilon(agreement.delta),
+        "delta": agreement.delta,
+        "unit": agreement.setup.unit,
+        "signed": (folder / "consent").exists(),
+        "steps": f"{Journal(folder, None).count()} of {agreement.steps}",
+        "trained": any(model.name == _name_model(agreement) for model in list_models(workspace)),
+    }
+
+
+def _load(workspace: Workspace, each: ForEach) -> tuple[Split, ModelConfig]:
+    """Load the documents, and the configuration of the model; the classes must be listed in the settings."""
+    train = workspace.settings.train
+    if train.max_batch is not None:
+        raise TrainingRefusedError("joint training has no train.max_batch: leave it out")
+    encode(workspace, get_encoding(train.model), each)
+    split = load_split(workspace)
+    if not split.public_labels and split.objective != "denoise":
+        raise TrainingRefusedError(
+            "joint training tells the classes to the other offices: list public ones in train.labels"
+        )
+    config = build_model_config(train, split)
+    check_trainable(config, train)
+    return split, config
+
+
+def _describe_setup(workspace: Workspace, split: Split, config: ModelConfig) -> Setup:
+    settings = workspace.settings
+    target, _ = build_objective(build_model(config, load_encoder(settings.train)))
+    return Setup(
+        kind=config.kind,
+        objective=split.objective,
+        labels=config.labels,
+        weights=sum(one.numel() for one in target.parameters() if one.requires_grad),
+        model=compute_digest(asdict(config)),
+        masking=compute_digest(settings.mask.model_dump(mode="json")),
+        max_items_per_owner=settings.train.max_items_per_owner,
+        unit="owner" if determine_unit(workspace) == "owner" else "document",
+    )
+
+
+def _check_own(
+    workspace: Workspace, agreement: Agreement, index: int, split: Split, config: ModelConfig
+) -> None:
+    """Refuse an agreement on something else than this office has.
+
+    Raises:
+        AgreementError: the setup or the number of owners is another.
+    """
+    mine = _describe_setup(workspace, split, config)
+    different = [name for name in Setup.model_fields if getattr(mine, name) != getattr(agreement.setup, name)]
+    if different:
+        raise AgreementError(
+            f"this office would train something else than the agreement says: {', '.join(different)}"
+        )
+    if split.n_owners != agreement.offices[index].owners:
+        raise AgreementError(
+            f"this office has {split.n_owners} owners to train on, the agreement says "
+            f"{agreement.offices[index].owners}: make a new offer, or a new agreement"
+        )
+
+
+def _find_own(workspace: Workspace, agreement: Agreement) -> int:
+    """Return the index of this office: that of its certificate.
+
+    Raises:
+        AgreementError: it is not in the agreement.
+    """
+    path = _identity_folder(workspace) / "certificate.pem"
+    mine = path.read_text() if path.exists() else None
+    for index, office in enumerate(agreement.offices):
+        if office.certificate == mine:
+            return index
+    raise AgreementError("this office's certificate is not in the agreement: make an offer with it first")
+
+
+def _identity_folder(workspace: Workspace) -> Path:
+    return workspace.local / "joint"
+
+
+def _folder(workspace: Workspace, agreement: Agreement) -> Path:
+    return _identity_folder(workspace) / agreement.digest.hex()[:32]
+
+
+def _password(workspace: Workspace) -> bytes:
+    return workspace.keys.purpose_key("joint-identity").hex().encode()
+
+
+def _open_identity(workspace: Workspace, name: str) -> Identity:
+    """Return this office's certificate and key, which are made at first use."""
+    folder = _identity_folder(workspace)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    if not certificate.exists():
+        signer = Signer.create()
+        write_atomically(key, signer.to_pem(_password(workspace)))
+        write_atomically(certificate, signer.certify(name, datetime.datetime.now(datetime.UTC)))
+    return Identity(0, certificate, key, _password(workspace))
+
+
+def _load_signer(workspace: Workspace) -> Signer:
+    return Signer.from_pem((_identity_folder(workspace) / "key.pem").read_bytes(), _password(workspace))
+
+
+def _connect(workspace: Workspace, agreement: Agreement, index: int, patience: float) -> Mesh:
+    folder = _identity_folder(workspace)
+    identity = Identity(index, folder / "certificate.pem", folder / "key.pem", _password(workspace))
+    peers: list[Peer] = []
+    for office in agreement.offices:
+        host, _, port = office.address.rpartition(":")
+        peers.append(Peer(office.name, host, int(port), office.parsed.der))
+    return Mesh(identity, peers, patience)
+
+
+def _place_of_consent(agreement: Agreement, index: int) -> Place:
+    return Place(agreement.digest, _AGREED, 0, index)
+
+
+def _exchange_consent(mesh: Mesh | None, folder: Path, agreement: Agreement) -> None:
+    """Exchange the signatures under the agreement, and keep them; without a mesh, check those that were kept.
+
+    Raises:
+        ForgedError: an office has not signed this agreement.
+    """
+    paths = [folder / f"consent.{index}" for index in range(len(agreement.offices))]
+    if mesh is None:
+        consents = [path.read_bytes() if path.exists() else b"" for path in paths]
+    else:
+        consents = mesh.exchange([(folder / "consent").read_bytes()] * len(paths))
+    for index, (office, signed) in enumerate(zip(agreement.offices, consents, strict=True)):
+        office.parsed.open(_place_of_consent(agreement, index), signed)
+        if mesh is not None:
+            write_atomically(paths[index], signed)
+
+
+def _build_summing(agreement: Agreement, mesh: Mesh | None, signer: Signer | None) -> Summing:
+    noise, weights = agreement.plan_noise(), agreement.setup.weights
+    certificates = tuple(office.parsed for office in agreement.offices)
+    parties = Parties(agreement.digest, certificates, weights)
+    bounds = [
+        bound_upload(noise, weights, office.owners, agreement.offices_per_owner)
+        for office in agreement.offices
+    ]
+    if agreement.protection == "office":
+        return OpenSumming(parties, bounds, mesh, signer)
+    return SecretSumming(parties, bounds, agreement.threshold, mesh, signer)
+
+
+def _digest_run(workspace: Workspace, agreement: Agreement) -> str:
+    """Return what identifies the run in the ledger: the agreement and this office's documents."""
+    want = get_encoding(workspace.settings.train.model)
+    encoded = read_manifest(encoded_folder(workspace, want), f"encode-{want}")
+    return compute_digest(["joint", agreement.digest.hex(), [shard.digest for shard in encoded.shards]])
+
+
+def _bind_run(folder: Path, digest: str) -> None:
+    """Refuse to go on with other documents than the training began with."""
+    known = read_json(folder / _RUN)
+    if known is not None and known["run"] != digest:
+        raise AgreementError(
+            "the documents of this office have changed since the training began: draft a new agreement"
+        )
+    write_json(folder / _RUN, {"run": digest})
+
+
+def _name_model(agreement: Agreement) -> str:
+    return f"{agreement.setup.kind}-joint-{agreement.digest.hex()[:8]}"
+
+
+def find_joint_model(workspace: Workspace, agreement: Agreement) -> SavedModel | None:
+    """Return the model that was trained under an agreement, or None."""
+    name = _name_model(agreement)
+    return next((model for model in list_models(workspace) if model.name == name), None)
+
+
+def _build_card(
+    workspace: Workspace,
+    agreement: Agreement,
+    config: ModelConfig,
+    split: Split,
+    reserved: ReservedRun,
+    population: Population,
+) -> ModelCard:
+    settings, charge = workspace.settings, reserved.reservation.charge
+    return ModelCard(
+        name=_name_model(agreement),
+        kind=config.kind,
+        objective=config.objective,
+        epsilon=charge.epsilon(agreement.delta),
+        delta=agreement.delta,
+        unit=population.unit,
+        relation=describe_relation(population),
+        steps=agreement.steps,
+        sample_rate=charge.sample_rate,
+        noise_multiplier=charge.noise_multiplier,
+        max_grad_norm=agreement.max_grad_norm,
+        max_batch=None,
+        max_items_per_owner=agreement.setup.max_items_per_owner,
+        owners=agreement.owners,
+        documents_left_out=split.left_out,
+        labels=len(config.labels),
+        label_source="settings" if split.public_labels else "documents, without any label",
+        population=settings.ledger.population,
+        reservation=reserved.reservation.id,
+        recipe=compute_digest(["joint", agreement.digest.hex()]),
+        encoder_digest=config.encoder_digest,
+        created=format_moment(workspace.keys.next_moment()),
+        seeded=settings.train.seed is not None,
+        joint=agreement.describe(),
+    )
+
+
+class _NoOwners:
+    """Data that a replay does not read."""
+
+    n_owners = 1
+    item_counts = (0,)
+
+    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
+        raise AssertionError("a replay reads no document")
+
+
+def _replay(
+    workspace: Workspace, agreement: Agreement, journal: Journal, config: ModelConfig
+) -> FeatureModel:
+    """Return the model that the signed sums give."""
+    random = SecureRandom()
+    summing = _build_summing(agreement, None, None)
+    offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners)
+    train = workspace.settings.train.model_copy(update={"device": "cpu"})
+    return fit_owners(config, _NoOwners(), train, agreement.plan_steps(), random, group=offices)[0]
+
+
+def _have_equal_weights(one: FeatureModel, other: FeatureModel) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(first[name].equal(second[name]) for name in first)
+
+
+@contextmanager
+def _translate_failures(agreement: Agreement) -> Generator[None]:
+    """Say in one line which office has left, or has sent what it may not.
+
+    Raises:
+        JointTrainingError: one has.
+        TrainingRefusedError: the extra is not installed.
+    """
+    try:
+        yield
+    except JoinExtraMissingError as error:
+        raise TrainingRefusedError(str(error)) from None
+    except OfficeLeftError as error:
+        raise JointTrainingError(f"{error}; {_GO_ON}") from None
+    except InconsistentSharesError as error:
+        raise JointTrainingError(str(error)) from None
+    except (ForgedError, UploadRefusedError, EquivocationError) as error:
+        raise JointTrainingError(f"office {agreement.offices[error.office].name}: {error}") from None

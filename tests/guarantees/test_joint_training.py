@@ -1,0 +1,213 @@
+"""Three offices, as real processes, train one model; one is killed, and each is charged once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deadlines import HANGS_AFTER
+
+ROOT = Path(__file__).parents[2]
+OFFICES, STEPS = 3, 25
+WORDS = {
+    "lease": "The tenant shall pay rent to the landlord for the premises",
+    "employment": "The employee shall receive a salary from the employer and vacation",
+    "loan": "The borrower shall repay the principal with interest to the lender",
+}
+SETTINGS = f"""
+[train]
+labels = {json.dumps(list(WORDS))}
+representation = "embedding"
+steps = {STEPS}
+delta = 1e-3
+[ledger]
+limit_delta = 1e-3
+[mask]
+detector = "rules"
+[ingest]
+owner_field = "owner"
+"""
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    folder: Path
+    config: Path
+    killed: list[tuple[int, str]]
+    resumed: list[tuple[int, dict[str, Any]]]
+
+    @property
+    def agreement(self) -> Path:
+        return self.folder / "agreement.json"
+
+    def office(self, index: int) -> Path:
+        return self.folder / f"office-{index + 1}"
+
+    def open(self, index: int) -> Any:
+        from lexveil.pipeline.settings import load_settings
+        from lexveil.pipeline.workspace.workspace import Workspace
+
+        return Workspace.open(self.office(index), load_settings(self.config))
+
+    def evidence(self, index: int, step: int) -> Path:
+        (folder,) = (self.office(index) / "protected" / "joint").glob("*/")
+        return folder / f"{step:06d}.evidence"
+
+
+def start(folder: Path, config: Path, *arguments: object) -> subprocess.Popen[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "lexveil.flows.cli",
+        "join",
+        *map(str, arguments),
+        "--config",
+        str(config),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=HANGS_AFTER)
+    return process.returncode, out, err.splitlines()[-1] if err else ""
+
+
+@pytest.fixture(scope="module")
+def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    from lexveil.pipeline.joint.rehearsal import prepare_rehearsal
+    from lexveil.pipeline.settings import load_settings
+
+    folder = tmp_path_factory.mktemp("joint")
+    config, records = folder / "lexveil.toml", folder / "records.jsonl"
+    config.write_text(SETTINGS)
+    drawn = random.Random(5)
+    lines: list[str] = []
+    for number in range(60):
+        label = drawn.choice(list(WORDS))
+        text = " ".join(drawn.choices(WORDS[label].split(), k=20)) + f", clause {number}."
+        record = {"id": f"d{number}", "text": text, "label": label, "owner": f"client-{number % 30}"}
+        lines.append(json.dumps(record))
+    records.write_text("\n".join(lines) + "\n")
+    agreement, offices = prepare_rehearsal(records, folder, load_settings(config), OFFICES, "sum", 1)
+    found = Rehearsed(folder, config, [], [])
+
+    def start_all() -> list[subprocess.Popen[str]]:
+        return [start(folder, config, "train", agreement, "-w", one, "--json") for one in offices]
+
+    running = start_all()
+    limit = time.monotonic() + HANGS_AFTER
+    while not found.evidence(1, 1).exists() and time.monotonic() < limit:
+        assert running[1].poll() is None, finish(running[1])
+        time.sleep(0.02)
+    os.kill(running[1].pid, signal.SIGKILL)
+    found.killed.extend((code, line) for code, _, line in map(finish, running))
+    found.resumed.extend(
+        (code, json.loads(out) if code == 0 else {"error": line})
+        for code, out, line in map(finish, start_all())
+    )
+    return found
+
+
+def test_the_others_say_in_one_line_who_has_left(rehearsed: Rehearsed) -> None:
+    assert rehearsed.killed[1][0] == -signal.SIGKILL
+    for index in (0, 2):
+        code, line = rehearsed.killed[index]
+        assert code == 1
+        assert line.startswith("error: the connection to office office-")
+        assert line.endswith("it goes on, and is charged once")
+
+
+def test_given_again_all_finish_with_one_model(rehearsed: Rehearsed) -> None:
+    from safetensors.numpy import load_file
+
+    assert [code for code, _ in rehearsed.resumed] == [0] * OFFICES, rehearsed.resumed
+    assert all(2 <= card["recalled_steps"] < STEPS for _, card in rehearsed.resumed)
+    weights = [
+        load_file(next((rehearsed.office(index) / "models").glob("*/model.safetensors")))
+        for index in range(OFFICES)
+    ]
+    for name, values in weights[0].items():
+        assert all((values == other[name]).all() for other in weights[1:])
+        assert name.endswith("bias") or values.std() > 0
+    assert all("epsilon holds against 1 that collude" in card["joint"] for _, card in rehearsed.resumed)
+
+
+def test_each_ledger_is_charged_once_and_in_full(rehearsed: Rehearsed) -> None:
+    for index in range(OFFICES):
+        ledger = rehearsed.open(index).ledger
+        (population,) = ledger.populations()
+        (charged,) = ledger.reservations(population)
+        assert (charged.state, charged.charged_steps, population.unit) == ("committed", STEPS, "owner")
+        assert 7.9 < ledger.spent_epsilon(population, 1e-3) <= 8.0
+        assert ledger.verify().ok
+        ledger.close()
+
+
+def test_the_model_follows_from_what_was_signed(rehearsed: Rehearsed) -> None:
+    from lexveil.pipeline.joint.agreement import read_agreement
+    from lexveil.pipeline.joint.office import verify_run
+
+    for index in range(OFFICES):
+        verified = verify_run(rehearsed.open(index), read_agreement(rehearsed.agreement))
+        assert (verified["steps"], verified["office"]) == (STEPS, f"office-{index + 1}")
+
+
+@pytest.mark.parametrize("changed", ["evidence", "consent", "weights"])
+def test_a_changed_bit_is_refused_and_its_office_named(
+    rehearsed: Rehearsed, tmp_path: Path, changed: str
+) -> None:
+    from lexveil.pipeline.errors import JointTrainingError
+    from lexveil.pipeline.joint.agreement import read_agreement
+    from lexveil.pipeline.joint.office import verify_run
+
+    path = rehearsed.evidence(2, 3)
+    at, says = 40, "office office-1: the share of the sum of step 3"
+    if changed == "consent":
+        path, at, says = path.parent / "consent.1", 40, "office office-2: the agreement"
+    elif changed == "weights":
+        path = next((rehearsed.office(2) / "models").glob("*/model.safetensors"))
+        at, says = path.stat().st_size - 2, "weights"
+    kept = tmp_path / "kept"
+    shutil.copy2(path, kept)
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(bytes(content))
+    try:
+        with pytest.raises(JointTrainingError, match=says) as raised:
+            verify_run(rehearsed.open(2), read_agreement(rehearsed.agreement))
+        assert "\n" not in str(raised.value)
+    finally:
+        shutil.copy2(kept, path)
+
+
+def test_another_agreement_is_not_trained_unsigned(rehearsed: Rehearsed, tmp_path: Path) -> None:
+    from lexveil.pipeline.errors import AgreementError
+    from lexveil.pipeline.joint.agreement import read_agreement
+    from lexveil.pipeline.joint.office import train_jointly
+
+    content = json.loads(rehearsed.agreement.read_bytes()) | {"epsilon": 9.0}
+    (tmp_path / "other.json").write_text(json.dumps(content))
+    agreement = read_agreement(tmp_path / "other.json")
+    with pytest.raises(AgreementError, match="has not signed"):
+        train_jointly(rehearsed.open(0), agreement)
+
+
+def test_an_upload_does_not_stay_on_the_disk(rehearsed: Rehearsed) -> None:
+    for index in range(OFFICES):
+        assert not (rehearsed.evidence(index, 0).parent / "upload.sealed").exists()
+        assert b"PRIVATE KEY" in (rehearsed.office(index) / "protected" / "joint" / "key.pem").read_bytes()
+        assert b"ENCRYPTED" in (rehearsed.office(index) / "protected" / "joint" / "key.pem").read_bytes()

@@ -1,0 +1,176 @@
+"""An agreement holds what it says, or is refused with one line that says what does not hold."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lexveil.pipeline.errors import AgreementError
+from lexveil.pipeline.joint.agreement import (
+    Agreement,
+    OfficeOffer,
+    Setup,
+    draft_agreement,
+    read_agreement,
+    read_offer,
+)
+from lexveil.pipeline.settings import TrainSettings
+from lexveil.pipeline.training.recipes import plan_training
+from lexveil.privacy.joint.signing import Signer
+
+SETUP = Setup(
+    kind="linear", objective="classify", labels=("lease", "loan"), weights=770, model="a" * 32,
+    masking="b" * 32, max_items_per_owner=64, unit="owner",
+)  # fmt: skip
+NOW = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC)
+
+
+def offer(index: int, owners: int = 100, **changes: Any) -> OfficeOffer:
+    name = f"court-{index}"
+    pem = Signer.create().certify(name, NOW).decode()
+    setup = SETUP.model_copy(update=changes)
+    return OfficeOffer(
+        name=name, address=f"127.0.0.1:{7000 + index}", certificate=pem, owners=owners, setup=setup
+    )
+
+
+OFFERS = [offer(index, 100 + index) for index in range(5)]
+
+
+def draft(
+    *, offices: int = 5, protection: Any = "sum", colluders: int = 0, k: int = 1, **train: Any
+) -> Agreement:
+    settings = TrainSettings(**{"delta": 1e-4, **train})
+    return draft_agreement(OFFERS[:offices], settings, protection, colluders, k)
+
+
+@pytest.mark.parametrize(
+    ("protection", "colluders", "factor"), [("sum", 0, 1.0), ("sum", 2, 5 / 3), ("office", 0, 5.0)]
+)
+def test_the_sum_has_the_noise_that_the_protection_needs(
+    protection: str, colluders: int, factor: float
+) -> None:
+    agreement = draft(protection=protection, colluders=colluders)
+    noise, plan = agreement.plan_noise(), agreement.plan_charge()
+    alone = plan_training(TrainSettings(delta=1e-4), agreement_like(agreement))
+    assert plan.noise_multiplier == pytest.approx(alone.noise_multiplier, rel=1e-3)
+    assert plan.epsilon(1e-4) <= 8.0
+    total = math.sqrt(5) * noise.deviation * 2.0**-noise.bits / agreement.max_grad_norm
+    assert total == pytest.approx(alone.noise_multiplier * math.sqrt(factor), rel=1e-3)
+    # As large a step of noise as alone: more noise, shorter steps.
+    assert agreement.learning_rate * total == pytest.approx(
+        alone.learning_rate * alone.noise_multiplier, rel=1e-3
+    )
+
+
+def agreement_like(agreement: Agreement) -> Any:
+    class Together:
+        objective = agreement.setup.objective
+        n_owners = agreement.owners
+
+    return Together()
+
+
+def test_an_owner_in_two_offices_is_charged_for_both() -> None:
+    once, twice = draft(), draft(k=2)
+    assert twice.plan_charge().sample_rate == pytest.approx(1 - (1 - once.sample_rate) ** 2)
+    assert twice.plan_charge().epsilon(1e-4) <= 8.0
+    assert twice.plan_noise().deviation > 2 * once.plan_noise().deviation
+
+
+def test_a_draft_is_read_as_it_was_written(tmp_path: Path) -> None:
+    agreement = draft(colluders=1)
+    path = tmp_path / "agreement.json"
+    path.write_bytes(agreement.to_bytes())
+    assert read_agreement(path) == agreement
+    assert read_agreement(path).digest == agreement.digest
+    assert draft(colluders=1).digest != agreement.digest  # no signature of one run holds in another
+    (tmp_path / "offer.json").write_text(OFFERS[0].model_dump_json())
+    assert read_offer(tmp_path / "offer.json") == OFFERS[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"offices": 1}, "two offices"),
+        ({"offices": 2}, "cannot hide a sum"),
+        ({"colluders": 3}, "at most 2 may collude"),
+        ({"k": 6}, "offices_per_owner"),
+        ({"epsilon": 1e-6, "delta": 1e-12, "steps": 100_000}, "settings"),
+    ],
+)
+def test_what_cannot_be_promised_is_refused(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(AgreementError, match=says):
+        draft(**arguments)
+
+
+def test_offices_that_do_not_fit_together_are_refused() -> None:
+    train = TrainSettings(delta=1e-4)
+    changed: list[dict[str, Any]] = [
+        {"labels": ("lease", "other")},
+        {"model": "c" * 32},
+        {"unit": "document"},
+    ]
+    for changes in (*changed, {"masking": "c" * 32}):
+        with pytest.raises(AgreementError, match="court-7 would train something else"):
+            draft_agreement([*OFFERS[:2], offer(7, **changes)], train, "sum", 0)
+    with pytest.raises(AgreementError, match="one name"):
+        draft_agreement([OFFERS[0], OFFERS[1], offer(1)], train, "sum", 0)
+    with pytest.raises(AgreementError, match="one certificate"):
+        draft_agreement([*OFFERS[:2], OFFERS[1].model_copy(update={"name": "court-9"})], train, "sum", 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("noise_multiplier", 0.3, "gives epsilon"),
+        ("steps", 100, "gives epsilon"),
+        ("sample_rate", 0.9, "gives epsilon"),
+        ("colluders", 2, "gives epsilon|protection"),
+        ("version", 2, "damaged: version"),
+        ("number", "short", "damaged: number"),
+        ("surprise", 1, "damaged: surprise"),
+        ("epsilon", "much", "damaged: epsilon"),
+    ],
+)
+def test_a_changed_agreement_is_refused_or_another_one(
+    tmp_path: Path, field: str, value: Any, says: str
+) -> None:
+    agreement = draft(offices=3 if field != "colluders" else 5)
+    changed = json.loads(agreement.to_bytes()) | {field: value}
+    path = tmp_path / "agreement.json"
+    path.write_text(json.dumps(changed))
+    if field == "colluders":  # fewer shares count, so each office adds more: nothing that was signed
+        assert read_agreement(path).digest != agreement.digest
+        return
+    with pytest.raises(AgreementError, match=says) as raised:
+        read_agreement(path)
+    assert "\n" not in str(raised.value)
+    assert "much" not in str(raised.value)
+
+
+def test_a_flipped_bit_in_a_certificate_is_refused_by_name(tmp_path: Path) -> None:
+    content = json.loads(draft().to_bytes())
+    pem = content["offices"][2]["certificate"].splitlines()
+    pem[3] = pem[3][:10] + ("A" if pem[3][10] != "A" else "B") + pem[3][11:]
+    content["offices"][2]["certificate"] = "\n".join(pem)
+    path = tmp_path / "agreement.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(AgreementError, match="certificate of office court-2"):
+        read_agreement(path)
+
+
+def test_files_that_are_no_agreement_are_refused(tmp_path: Path) -> None:
+    for name, content in (("empty", b""), ("list", b"[]"), ("binary", b"\xff\x00")):
+        (tmp_path / name).write_bytes(content)
+        for read in (read_agreement, read_offer):
+            with pytest.raises(AgreementError, match="damaged"):
+                read(tmp_path / name)
+    for read in (read_agreement, read_offer):
+        with pytest.raises(AgreementError, match="cannot be read"):
+            read(tmp_path / "missing")
