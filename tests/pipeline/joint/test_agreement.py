@@ -30,10 +30,10 @@ SETUP = Setup(
 NOW = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC)
 
 
-def offer(index: int, owners: int = 100, **changes: Any) -> OfficeOffer:
+def offer(index: int, owners: int = 100, changes: dict[str, Any] | None = None) -> OfficeOffer:
     name = f"court-{index}"
     pem = Signer.create().certify(name, NOW).decode()
-    setup = SETUP.model_copy(update=changes)
+    setup = SETUP.model_copy(update=changes or {})
     return OfficeOffer(
         name=name, address=f"127.0.0.1:{7000 + index}", certificate=pem, owners=owners, setup=setup
     )
@@ -116,9 +116,9 @@ def test_offices_that_do_not_fit_together_are_refused() -> None:
         {"model": "c" * 32},
         {"unit": "document"},
     ]
-    for changes in (*changed, {"masking": "c" * 32}):
+    for changes in [*changed, {"masking": "c" * 32}]:
         with pytest.raises(AgreementError, match="court-7 would train something else"):
-            draft_agreement([*OFFERS[:2], offer(7, **changes)], train, "sum", 0)
+            draft_agreement([*OFFERS[:2], offer(7, changes=changes)], train, "sum", 0)
     with pytest.raises(AgreementError, match="one name"):
         draft_agreement([OFFERS[0], OFFERS[1], offer(1)], train, "sum", 0)
     with pytest.raises(AgreementError, match="one certificate"):
