@@ -29,6 +29,7 @@ from lexveil.flows.commands import (
     serving,
 )
 from lexveil.flows.commands.options import expand_options
+from lexveil.flows.environment import collect_seldom
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 
 _COMMANDS: dict[str, Callable[..., None]] = {
@@ -140,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # paths may have bytes that are not UTF-8
+    collect_seldom()
     keep_model_libraries_out_of_presidio()
     sys.exit(_exit_code(given or ["--help"]))
 

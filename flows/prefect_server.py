@@ -19,7 +19,7 @@ from prefect import __module_path__
 from prefect.context import refresh_global_settings_context
 from prefect.settings import PREFECT_API_URL, get_current_settings
 
-from lexveil.flows.environment import SERVER_VARIABLES, select_harmless_environment
+from lexveil.flows.environment import GARBAGE_THRESHOLDS, SERVER_VARIABLES, select_harmless_environment
 from lexveil.pipeline.errors import WorkspaceError
 
 _APP = "prefect.server.api.server:create_app"
@@ -30,6 +30,8 @@ _NO_BLOCKS = {
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
     "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
 }
+# As `collect_seldom` does it, without an import of Lexveil.
+_SERVE = f"import gc; gc.set_threshold{GARBAGE_THRESHOLDS}; from uvicorn import main; main()"
 _CHECK_SECONDS = 0.1
 _START_SECONDS = 180  # on a busy machine, and with tables to make
 _STOP_SECONDS = 5
@@ -74,7 +76,7 @@ def _start_server() -> str:
 def _start_process(port: int) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
     """Start a server, and the process that ends it after this one."""
     # No code of the working folder may run: neither Python nor uvicorn gets it as its path.
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(__module_path__.parent), "--factory", _APP]
+    command = [sys.executable, "-c", _SERVE, "--app-dir", str(__module_path__.parent), "--factory", _APP]
     options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     given = select_harmless_environment(*SERVER_VARIABLES)

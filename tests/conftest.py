@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ import absl.logging
 import hypothesis
 import pytest
 
+from lexveil.flows.environment import collect_seldom
 from lexveil.flows.runners.pool import ONE_THREAD
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 from tests.deadlines import HANGS_AFTER, stop
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 # As in a worker, before torch is imported: threads of several processes wait for each other on few cores.
 os.environ.update(ONE_THREAD)
+collect_seldom()
 
 # As in a worker: Presidio would take seconds to import torch for each process of tests.
 keep_model_libraries_out_of_presidio()
@@ -52,6 +55,8 @@ _SLOWEST_FIRST = (
     "test_audit_gate", "test_transformer", "test_audit",
 )  # fmt: skip
 SERVER_SECONDS = HANGS_AFTER
+# As in the server of a run: to register types of blocks takes a third of a start.
+NO_BLOCKS = {"PREFECT_API_BLOCKS_REGISTER_ON_START": "0", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -87,6 +92,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item in kept]
     places = {name: place for place, name in enumerate(_SLOWEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Let no search for garbage look at tests and libraries, which stay until the end."""
+    gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -420,7 +430,7 @@ def start_prefect_server(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "ERROR", **environment}
+    own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "ERROR", **NO_BLOCKS, **environment}
     if database is not None:
         shutil.copyfile(database, home / "prefect.db")
     with (home / "server.log").open("wb") as log:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from lexveil.flows.environment import collect_seldom
 from lexveil.flows.runners.order import Order
 from lexveil.flows.runners.pool import ONE_THREAD, exit_with_parent, run_item
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
@@ -32,6 +33,7 @@ def _run_on_worker(stage: str, work: Work, shard: Shard, seconds: int) -> ShardR
 
 @functools.cache
 def _set_up_worker() -> None:
+    collect_seldom()
     os.environ.update(ONE_THREAD)  # for libraries that are not loaded yet
     keep_model_libraries_out_of_presidio()
     set_up_logging()

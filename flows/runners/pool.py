@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TypeVar
 
-from lexveil.flows.environment import set_environment
+from lexveil.flows.environment import collect_seldom, set_environment
 from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 from lexveil.pipeline.errors import StageError
 from lexveil.pipeline.logs import seal_errors, set_up_logging
@@ -54,6 +54,7 @@ def _safe_path() -> Generator[None, None, None]:
 
 
 def _start_worker(parent: int) -> None:
+    collect_seldom()
     os.environ.update(ONE_THREAD)
     keep_model_libraries_out_of_presidio()
     set_up_logging()

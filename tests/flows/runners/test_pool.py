@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import re
 import signal
@@ -17,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from lexveil.flows.cli import main
+from lexveil.flows.environment import GARBAGE_THRESHOLDS
 from lexveil.flows.runners.pool import (
     PoolClosedError,
     WorkerPool,
@@ -36,6 +39,11 @@ HERE = Path(__file__).resolve().parent
 # What workers do. They import this file by its path, since tests/ is no package.
 def double(shard: Shard) -> ShardResult:
     return ShardResult(shard.index, shard.key, shard.index * 2, str(os.getpid()), {})
+
+
+def read_thresholds(number: int) -> tuple[int, int, int]:
+    del number
+    return gc.get_threshold()
 
 
 def double_slowly(shard: Shard) -> ShardResult:
@@ -118,6 +126,18 @@ def test_every_shard_is_carried_out_elsewhere(pool: WorkerPool) -> None:
     assert [result.rows for result in found] == [0, 2, 4, 6, 8]
     assert str(os.getpid()) not in {result.digest for result in found}
     assert pool.run("stage", double, SHARDS[3]).rows == 6
+
+
+def test_a_worker_and_a_command_collect_garbage_less_often_than_python(pool: WorkerPool) -> None:
+    usual = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    try:
+        with pytest.raises(SystemExit):
+            main(["--version"])
+        assert gc.get_threshold() == GARBAGE_THRESHOLDS
+    finally:
+        gc.set_threshold(*usual)
+    assert list(pool.ordered(read_thresholds, [0])) == [GARBAGE_THRESHOLDS]
 
 
 def test_ordered_keeps_the_order(pool: WorkerPool) -> None:
