@@ -187,24 +187,23 @@ def test_ordered_survives_a_dead_worker_too(pool: WorkerPool, tmp_path: Path) ->
     assert list(pool.ordered(functools.partial(die_over_two, tmp_path), range(6))) == [0, 2, 4, 6, 8, 10]
 
 
-def test_a_worker_that_dies_while_another_one_starts_is_replaced(
-    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_dies_while_another_one_starts_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     # The executor breaks after `submit` has looked at it: it closes the pipe of new workers.
-    victim = int(pool.run("stage", double, SHARDS[0]).digest)
-    executor: Any = pool._executor  # pyright: ignore[reportPrivateUsage]
-    spawn: Any = popen_spawn_posix.Popen
-    launch = spawn._launch
+    with WorkerPool(2) as pool:  # a new one, so that it has one worker and starts the second
+        victim = int(pool.run("stage", double, SHARDS[0]).digest)
+        executor: Any = pool._executor  # pyright: ignore[reportPrivateUsage]
+        spawn: Any = popen_spawn_posix.Popen
+        launch = spawn._launch
 
-    def launch_after_a_death(self: Any, process: Any) -> None:
-        monkeypatch.undo()
-        os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: executor._executor_manager_thread.call_queue._reader.closed)
-        launch(self, process)
+        def launch_after_a_death(self: Any, process: Any) -> None:
+            monkeypatch.undo()
+            os.kill(victim, signal.SIGKILL)
+            wait_until(lambda: executor._executor_manager_thread.call_queue._reader.closed)
+            launch(self, process)
 
-    monkeypatch.setattr(spawn, "_launch", launch_after_a_death)
-    assert sorted(result.rows for result in pool.each("stage", double_slowly, SHARDS[:2])) == [0, 2]
-    assert spawn._launch is launch, "no worker was started while another one died"
+        monkeypatch.setattr(spawn, "_launch", launch_after_a_death)
+        assert sorted(result.rows for result in pool.each("stage", double_slowly, SHARDS[:2])) == [0, 2]
+        assert spawn._launch is launch, "no worker was started while another one died"
 
 
 def test_what_kills_every_worker_is_given_up(pool: WorkerPool) -> None:
