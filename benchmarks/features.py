@@ -1,6 +1,7 @@
 """What features are worth: probes on seen and unseen labels, neighbours and clusters, on real legal text.
 
-    python -m benchmarks.features [--corpora NAME ...] [--kinds KIND ...] [--seeds N] [--cache FOLDER]
+    python -m benchmarks.features [--corpora NAME ...] [--kinds KIND ...] [--seeds N] [--quick]
+        [--cache FOLDER]
 
 Each row is one way to turn documents into vectors: TF-IDF; the frozen public encoder, and the representation
 `legal-1` (the encoder beside a table of words), on the original and on the masked text; and models trained by
@@ -125,12 +126,17 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--units", nargs="+", choices=list(DELTA), default=["owner", "document"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--most", type=int, default=8000, help="documents of a corpus, drawn by their text")
+    parser.add_argument(
+        "--quick", action="store_true", help="one seed, 500 documents, no trained model: minutes"
+    )
     parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and vectors between runs")
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
     if not CORPORA.is_dir():
         raise SystemExit("no ../shared/corpora: nothing to measure on")
+    if arguments.quick:
+        arguments.seeds, arguments.most, arguments.kinds = 1, 500, []
     seeds = list(range(1, arguments.seeds + 1))
     units = arguments.units
     trainings = [

@@ -15,6 +15,14 @@ Figures are the best of the three attacks; chance is 1/20, and `chance_limit` is
 once in a thousand times, by the best of three. `words_*` is the mean area under the curve of a ridge
 regression that tells which words that stand in a tenth to a half of the passages are in one: masking is not
 meant to hide these, so a row tells its readers what its document is about.
+
+`canary_*` and `member_*` are areas under the curve (chance .5) of attacks on the rows of an `mlp`, whose
+hidden layer is trained, here by area of law: was this document one that the model was trained on? Half of the
+documents were; an eighth of all, the canaries, carry the label of another area. The score of a document is
+how much nearer its row is to the mean row of its label than to that of any other, less the same score by a
+model trained on the other half. Models over embeddings without a hidden layer (`linear`, `square`, `cubic`)
+need no attack: their rows are made of public weights and the document alone. The limits are what epsilon
+allows, and what chance adds.
 """
 
 from __future__ import annotations
@@ -22,6 +30,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,12 +44,20 @@ from numpy.typing import NDArray
 from benchmarks.contract import Figure, Outcome, run
 from fixtures.documents import documents
 from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Representation
-from lexveil.nlp.encoders.documents import encode_documents
+from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, extract
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.masking.texts import mask_texts
-from lexveil.pipeline.settings import MaskSettings
+from lexveil.pipeline.settings import MaskSettings, TrainSettings
+from lexveil.pipeline.training.data import Row, Split
+from lexveil.pipeline.training.fit import build_model_config, fit
+from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
+from lexveil.privacy.dp.accounting import noise_multiplier
+from lexveil.privacy.dp.randomness import SecureRandom
 
 SEED = 17
+SEEDS = (1, 2, 3)  # of the attack on members
+EPSILONS, DELTA = (8.0, 1.0), 1e-4
+SHARES = {"canary": 1 / 8, "member": 7 / 8}
 PASSAGE = 250  # characters
 NAMES = (
     "Abernathy", "Blackwood", "Castellano", "Drummond", "Eriksson", "Fitzgerald", "Grimaldi", "Hawthorne",
@@ -64,6 +81,7 @@ class Secret:
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--representation", choices=get_args(Representation), default=DEFAULT_REPRESENTATION)
     parser.add_argument("--documents", type=int, default=160)
+    parser.add_argument("--members", type=int, default=400, help="documents of the attack on members")
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
@@ -107,7 +125,71 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         figures[f"words_{form}"] = Figure(
             _recover_words([one.rest for one in secrets], rows, known), None, "AUC", "lower"
         )
-    return Outcome(figures, {"documents": len(secrets), "attacked": tests}, [SEED], details)
+    for epsilon in (None, *EPSILONS):
+        name = "plain" if epsilon is None else f"epsilon_{epsilon:g}"
+        scores = [
+            attack_members(arguments.representation, arguments.members, epsilon, seed) for seed in SEEDS
+        ]
+        for number, what in enumerate(("canary", "member")):
+            found = [one[number] for one in scores]
+            target = None if epsilon is None else _bound_auc(epsilon, arguments.members * SHARES[what])
+            figures[f"{what}_{name}"] = Figure(statistics.fmean(found), target, "AUC", "lower")
+            details[f"{what}_{name}"] = [round(one, 4) for one in found]
+    n = {"documents": len(secrets), "attacked": tests, "members_and_others": arguments.members}
+    return Outcome(figures, n, [SEED, *SEEDS], details)
+
+
+def attack_members(
+    representation: Representation, count: int, epsilon: float | None, seed: int
+) -> tuple[float, float]:
+    """Return the areas under the curve of the attack on canaries, and on all other documents."""
+    from sklearn.metrics import roc_auc_score
+
+    chosen = list(islice((one for one in documents(3 * count, SEED + 1) if one.lang == "en"), count))
+    rows = _represent([_cut(one.text) for one in chosen], representation)
+    names = tuple(sorted({one.label for one in chosen}))
+    labels = np.array([names.index(one.label) for one in chosen])
+    rng = np.random.default_rng(seed)
+    is_canary, is_member = rng.random(len(rows)) < SHARES["canary"], rng.random(len(rows)) < 0.5
+    other = (labels + rng.integers(1, len(names), len(rows))) % len(names)
+    labels = np.where(is_canary, other, labels)
+    score = partial(_score_rows, rows, labels, names, representation, epsilon, seed)
+    halves = [score(part) for part in (is_member, ~is_member)]
+    scores = halves[0] - halves[1]
+    return (
+        float(roc_auc_score(is_member[is_canary], scores[is_canary])),
+        float(roc_auc_score(is_member[~is_canary], scores[~is_canary])),
+    )
+
+
+def _score_rows(
+    rows: Rows,
+    labels: NDArray[np.int64],
+    names: tuple[str, ...],
+    representation: Representation,
+    epsilon: float | None,
+    seed: int,
+    part: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Train on a part, and return how much nearer each row is to its label's mean row than to others."""
+    encoded = [EncodedDocument(row, [], None, 1, 1) for row in rows]
+    learn = tuple(Row(str(i), str(i), names[labels[i]], encoded[i]) for i in np.flatnonzero(part))
+    split = Split(learn, (), "classify", names, public_labels=True)
+    settings = TrainSettings(
+        model="mlp", epsilon=epsilon or EPSILONS[0], delta=DELTA, representation=representation
+    )
+    plan = plan_training(settings, split)
+    if epsilon is None:
+        plan = plan_without_privacy(plan, "mlp")
+    random_ = SecureRandom(seed.to_bytes(32, "big"))
+    config = build_model_config(settings, split)
+    model, _ = fit(config, split, settings, plan, random_, private=epsilon is not None)
+    features = extract(model, encoded).features
+    means = np.stack([features[labels == label].mean(axis=0) for label in range(len(names))])
+    near = features @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T
+    own = near[np.arange(len(near)), labels].copy()
+    near[np.arange(len(near)), labels] = -np.inf
+    return own - near.max(axis=1)
 
 
 def _cut(text: str) -> str:
@@ -136,6 +218,14 @@ def _learn(known: Rows, truth: NDArray[np.int64], rows: Rows) -> NDArray[np.int6
     from sklearn.linear_model import LogisticRegression
 
     return np.asarray(LogisticRegression(C=100, max_iter=300).fit(known, truth).predict(rows))
+
+
+def _bound_auc(epsilon: float, count: float) -> float:
+    """Return the largest area that epsilon allows, as that of one Gaussian step, and two errors more."""
+    from scipy.stats import norm
+
+    separation = 1 / noise_multiplier(epsilon, 1.0, 1, DELTA)
+    return float(norm.cdf(separation / 2**0.5)) + 2 * 0.333 * count**-0.5
 
 
 def _quantile(tests: int) -> float:

@@ -209,6 +209,17 @@ def test_an_lstm_reads_the_order_of_words_and_no_padding(tiny: PublicEncoder) ->
         torch.testing.assert_close(model.features(padded), forward)
 
 
+@pytest.mark.parametrize("kind", ["linear", "square", "cubic"])
+def test_features_of_kinds_without_a_body_depend_on_no_weight(kind: Kind, tiny: PublicEncoder) -> None:
+    """Nobody can tell from them what a model was trained on, as the page of guarantees says."""
+    model, inputs = model_of(kind, tiny), inputs_of(kind, tiny)
+    before = model.features(inputs)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    assert torch.equal(model.features(inputs), before)
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_corrupted_padding_and_lengths_stay_what_they_are(rate: float, tiny: PublicEncoder) -> None:
     tokens = collate_tokens([[2000] * 12, [3000]])
