@@ -38,24 +38,7 @@ def drop_touching(spans: Iterable[Span], ranges: Sequence[tuple[int, int]]) -> l
         index = bisect_left(starts, span.end) - 1
         return index >= 0 and ranges[index][1] > span.start
 
-    kept: list[Span] = []
-    for span in spans:
-        if _is_unmistakable(span) or not touches(span):
-            kept.append(span)
-        elif span.type == "ADDRESS" and span.recognizer != LEARNED:
-            # "14 Elm Crescent. Daubert factors": the address ran over the end of its sentence.
-            index = bisect_left(starts, span.start)
-            if (
-                index < len(ranges)
-                and ranges[index][0] < span.end
-                and not _is_within(span.start, ranges, index)
-            ):
-                kept.append(replace(span, end=ranges[index][0]))
-    return kept
-
-
-def _is_within(position: int, ranges: Sequence[tuple[int, int]], index: int) -> bool:
-    return index > 0 and ranges[index - 1][1] > position
+    return [span for span in spans if _is_unmistakable(span) or not touches(span)]
 
 
 def resolve_overlaps(text: str, spans: Iterable[Span]) -> list[Span]:

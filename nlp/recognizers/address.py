@@ -17,10 +17,10 @@ _STATE = (
     r"South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming)"
 )
 _STREET_TYPE = (
-    r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Square|Sq|Terrace|Way|Parkway|Pkwy|Highway|"
-    r"Hwy|Circle|Cir|Close|Crescent|Gardens|Grove|Mews|Row|Walk|Hill|Plaza|Turnpike|Trail|Broadway|Alley|Wharf|Quay|Route|"
-    r"STREET|AVENUE|ROAD|BOULEVARD|LANE|DRIVE|PARKWAY|SUITE)"
+    r"(?:Street|Avenue|Road|Boulevard|Lane|Drive|Court|Place|Square|Terrace|Way|Parkway|Highway|Circle|Close|Crescent|Gardens|Grove|"
+    r"Mews|Row|Walk|Hill|Plaza|Turnpike|Trail|Broadway|Alley|Wharf|Quay|Route|STREET|AVENUE|ROAD|BOULEVARD|LANE|DRIVE|PARKWAY|SUITE)"
 )
+_STREET_SHORT = r"(?:St|Ave|Rd|Blvd|Ln|Dr|Ct|Pl|Sq|Pkwy|Hwy|Cir)"
 _POSTCODE_UK = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}"
 _PLACE = rf"[{UPPER}][\w'-]+(?: (?:of |upon |on |the |de |la )?[{UPPER}][\w'-]+){{0,3}}"
 _UNIT = r"(?:(?:Suite|Ste|Apt|Apartment|Unit|Floor|Flat|Room|Rm|Building|Bldg|No|#)\.? ?#?[\w-]{1,6}|\d{1,3}(?:st|nd|rd|th) Floor)"
@@ -28,9 +28,12 @@ _TAIL = (
     rf"(?:,?\s{{1,2}}{_UNIT})?(?:,?\s{{1,3}}{_PLACE}){{0,3}}"
     rf"(?:,?\s{{1,3}}(?:{_STATE},?\s{{1,2}}\d{{5}}(?:-\d{{4}})?|{_POSTCODE_UK}|{_STATE}\b))?"
 )
+# The period after a whole word ends the sentence. After an abbreviation it doesn't, if a town goes on with its
+# state or postcode: "100 Main St. Roeville, IL", not "12 High St. Ada Roe saw it".
+_STREET_END = rf"(?:{_STREET_TYPE}\b|{_STREET_SHORT}\b(?:\.(?! {_PLACE}(?!,|[ \n]\d|[ \n]{_STATE}\b|[ \n]{_POSTCODE_UK})))?)"
 _STREET = ENGLISH.compile(
     rf"(?<![\w.$§-])(?:{_UNIT},? )?\d{{1,5}}[A-Za-z]?(?:-\d{{1,5}})? (?:(?:North|South|East|West|[NSEW]|[NS][EW])\.? )?"
-    rf"(?:[{UPPER}][\w'.-]*|\d{{1,3}}(?:st|nd|rd|th))(?: [{UPPER}][\w'-]*){{0,3}}? {_STREET_TYPE}\b\.?(?!-)(?: (?:[NSEW]|[NS][EW])\b\.?)?"
+    rf"(?:[{UPPER}][\w'.-]*|\d{{1,3}}(?:st|nd|rd|th))(?: [{UPPER}][\w'-]*){{0,3}}? {_STREET_END}(?!-)(?: (?:[NSEW]|[NS][EW])\b\.?)?"
     rf"{_TAIL}"
 )
 # "of 9 Quarry Bank, Lymm": a house without a word for its street; "Door No. 14/2, Big Street".

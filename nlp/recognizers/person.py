@@ -97,10 +97,10 @@ _SIGNED_OFF = ENGLISH.compile(
 _BORN_ALONE = ENGLISH.compile(rf"({NAME}) \((?:b\.|born|DOB|d\.o\.b\.|aged|age) ?(?:in |on )?\d")
 # Those who attend: "Present: C. Roe (Chair), Mrs P. Poe".
 _PRESENT = ENGLISH.compile(
-    r"(?im)^[ \t]*(?:present|apologies(?: for absence)?|in attendance|attendees|absent|distribution|circulated to)[ \t]*:[ \t]*([^\n]+)"
+    r"(?im)^[ \t]*(?:present|apologies(?: for absence)?|in attendance|attendees|absent|distribution|circulated to)[ \t]*:([^\n]+)"
 )
 _ATTENDEE = re.compile(
-    rf"(?:^|[,;] ?|\band )[ \t]*(?:{TITLE}\.? )*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?: {_WORD})?|{_WORD}(?: {_WORD}){{1,2}})(?=[ \t]*(?:[,;(.]|$| and ))"
+    rf"(?:(?<=:)|[,;]|\band )[ \t]*(?:{TITLE}\.? )*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?: {_WORD})?|{_WORD}(?: {_WORD}){{1,2}})(?=[ \t]*(?:[,;(.]|$| and ))"
 )
 # The cell of a table: "B. Roe"; a label of a hospital or the police: "Pt: ROE, Ada".
 _CELL = ENGLISH.compile(rf"[|\t][ \t]*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?:-{_WORD})?)[ \t]*(?=[|\t\n]|\Z)")

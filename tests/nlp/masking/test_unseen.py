@@ -30,6 +30,7 @@ def check(
         ("He met Wieslaw Quorn.", "Quorn", "Wieslaw"),  # one half of a name is masked
         ("Patient: Quorn, Orsolwyn\nGender: f", "Quorn", "Orsolwyn"),
         ("The bag belonged to Gerhard, it seems.", "", "Gerhard"),  # a first name
+        ("He answered that Gerhard had left.", "", "Gerhard"),  # "that" makes no term of it
         ("Katarzyna Quorn signed the lease.", "", "Katarzyna"),
         ("The officer asked Smt. Orsolwyn to wait.", "", "Orsolwyn"),  # a title
         ("Gormlach s/o Birquan was arrested.", "", "Birquan"),

@@ -179,6 +179,8 @@ def test_people_in_traditional_characters(text: str) -> None:
         "被告人⟦章根林⟧与⟦江某⟧，⟦根林⟧后逃离",
         "被告人⟦阿依努尔·买买提⟧到案",
         "被告人⟦买买提·吐尔逊⟧供述",
+        "⟦王姐⟧,⟦老赵⟧把钱还了吗",
+        "我找⟦李总⟧要,⟦张师傅⟧没来",
     ],
 )
 def test_shortened_and_foreign_names(text: str) -> None:
@@ -207,6 +209,8 @@ def test_shortened_and_foreign_names(text: str) -> None:
         "王府井大街",
         "抚养费为9309元×22%×16.5年",
         "公司副总经理、集团公司总经理",
+        "王总统和李总理到场",
+        "老板说他的叔叔在家",
     ],
 )
 def test_words_that_name_nobody(text: str) -> None:

@@ -38,6 +38,10 @@ from tests.nlp.recognizers.marked import find_in, normalize, unmark
         "Der Beklagte ⟦K.⟧ zahlte",
         "der Zeuge ⟦T⟧ ging",
         "der Kläger ⟦S...⟧ hat",
+        "Der ⟦Gerd⟧ hat angerufen",
+        "dass dem ⟦Uwe⟧ nicht geglaubt wurde",
+        "die Kinder ⟦Anna⟧, ⟦Burkhard⟧ und ⟦Petra⟧, verehelichte ⟦Quorn⟧",
+        "Insp. ⟦Quorn⟧ kam",
     ],
 )
 def test_people(text: str) -> None:
@@ -62,6 +66,8 @@ def test_people(text: str) -> None:
         "Rechtsanwalt Gebühren",
         "Der Zeuge Verfahrensordnung",
         "Dr. Vertrag",
+        "Der Vertrag hat Bestand",
+        "die Kinder und Enkel",
         "Raum",
     ],
 )
