@@ -78,7 +78,7 @@ class GivenNameRecognizer(RuleRecognizer):
             if is_given_name(word) and not is_common(word):
                 yield from _find_last(text, first)
                 yield from _find_family(text, first)
-        yield from _find_inverted(text)
+        yield from find_inverted(text)
         yield from _find_initialed(text)
 
 
@@ -109,7 +109,8 @@ def _find_family(text: str, given: re.Match[str]) -> Iterator[Finding]:
         yield Finding(family.start(1), rest.end(), "PERSON", SHAPED)
 
 
-def _find_inverted(text: str) -> Iterator[Finding]:
+def find_inverted(text: str) -> Iterator[Finding]:
+    """Yield surnames before first names, with a comma between: "ROE, Ada" anywhere, "Roe, Ada" in a list."""
     for given in _COMMA.finditer(text):
         if not is_given_name(given.group(1).casefold()):
             continue

@@ -16,6 +16,7 @@ from lexveil.nlp.citations import institutions
 from lexveil.nlp.citations.rule import find_in_capitals, find_ranges
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.recognizers.base import CONTINENTAL, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.given_name import find_inverted
 from lexveil.nlp.recognizers.person import is_in_heading
 from lexveil.nlp.text import find_line, find_uncovered
 from lexveil.nlp.vocabulary import (
@@ -90,7 +91,7 @@ _NO_VOWEL = re.compile(r"[^aeiouyáàâãäéèêëíìîïóòôõöúùûüą�
 _ROMAN = re.compile(r"(?=[IVXLC]{2})C{0,3}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})")
 _DOCUMENT_WORDS = frozenset(
     """
-    comparu comparaissent comparaît comparaissant ont soussignés soussigné elenco creditori créanciers liste audition
+    dossier affaire expediente causa fascicolo pratica processo dossiernummer sprawa akta predmet spis comparu comparaissent comparaît comparaissant ont soussignés soussigné elenco creditori créanciers liste audition
     le la les l un une des du de et ou mais donc or ni car il elle ils elles on nous vous ce cette ces son sa ses par pour dans sur
     sous avec sans entre selon après avant lors contre chez vers depuis ainsi alors aussi attendu que qui quand si comme dont où
     el los las lo una unos unas y o pero por para con sin sobre entre según tras desde hasta su sus este esta estos estas ese
@@ -166,6 +167,7 @@ class ContinentalPersonRecognizer(RuleRecognizer):
             within = bodies[max(0, bisect_left(starts, run.start()) - 1) : bisect_left(starts, run.end())]
             for start, end in find_uncovered(*run.span(), within):
                 yield from _find_names(text, start, end)
+        yield from find_inverted(text)
 
 
 class CuedPersonRecognizer(ContinentalPersonRecognizer):
@@ -176,7 +178,8 @@ class CuedPersonRecognizer(ContinentalPersonRecognizer):
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the names in `text`."""
-        return (finding for finding in super().find(text) if finding.score >= LABELED)
+        yield from (finding for finding in super().find(text) if finding.score >= LABELED)
+        yield from find_inverted(text)
 
 
 def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
