@@ -53,6 +53,11 @@ def resolve_overlaps(text: str, spans: Iterable[Span]) -> list[Span]:
     for span in order:
         first = max(0, bisect_right(starts, span.start) - 1)
         near = accepted[first : bisect_left(starts, span.end, first)]
+        if span.start < span.end and not any(other.end > span.start for other in near):
+            index = bisect_left(starts, span.start)
+            starts.insert(index, span.start)
+            accepted.insert(index, span)
+            continue
         for start, end in [*find_uncovered(span.start, span.end, ((s.start, s.end) for s in near))]:
             whole = (start, end) == (span.start, span.end)
             kept = (start, end) if whole else _trim(text, start, end)

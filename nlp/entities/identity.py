@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice, pairwise, product
 
 from lexveil.nlp.entities.inflection import INFLECTED, list_nominatives
@@ -80,19 +80,31 @@ class Mention:
 
 def read_mention(text: str, span: Span) -> Mention:
     """Return the mention in `span`, which is in characters of `text`."""
-    surface = _BROKEN.sub("", NormalizedText.of(text[span.start : span.end]).text)
+    written = text[span.start : span.end]
     if span.type != "PERSON":
-        return Mention(span.type, _fold(surface))
-    written = [m.group() for m in _WORD.finditer(surface)]
+        return Mention(span.type, _read_form(written))
+    title, words, generation = _read_words(written)
+    gender = _find_gender(text, span, words, _find_title_before(text, span) or title)
+    return Mention("PERSON", "", words or (written,), generation, gender)
+
+
+@lru_cache(maxsize=1 << 13)  # one document reads a name when it is found and when it is masked
+def _read_form(written: str) -> str:
+    return _fold(_BROKEN.sub("", NormalizedText.of(written).text))
+
+
+@lru_cache(maxsize=1 << 13)
+def _read_words(written: str) -> tuple[str, tuple[str, ...], str]:
+    """Return the title, the words and the generation of a person's name."""
+    surface = _BROKEN.sub("", NormalizedText.of(written).text)
+    found = [m.group() for m in _WORD.finditer(surface)]
     # "Casper van der Wielen" is "Wielen" without its particles, however often they are written.
-    words = [word.casefold() for word in written if word not in _PARTICLES] or [w.casefold() for w in written]
-    title = _find_title(text, span, words)
+    words = [word.casefold() for word in found if word not in _PARTICLES] or [w.casefold() for w in found]
+    title = words[0] if words and words[0] in FOLDED_TITLES else ""
     while len(words) > 1 and words[0] in FOLDED_TITLES:
         words.pop(0)
     generation = words.pop() if len(words) > 1 and words[-1] in FOLDED_GENERATIONS else ""
-    words = _order_usually(surface, words)
-    gender = _find_gender(text, span, words, title)
-    return Mention("PERSON", "", tuple(words) or (text[span.start : span.end],), generation, gender)
+    return title, tuple(_order_usually(surface, words)), generation
 
 
 def find_distinct_pairs(
@@ -305,12 +317,10 @@ def _match_genitives(people: Sequence[Mention]) -> dict[Mention, Mention]:
     return matched
 
 
-def _find_title(text: str, span: Span, words: Sequence[str]) -> str:
-    """Return the title before or at the beginning of a name, in lower case, or ""."""
+def _find_title_before(text: str, span: Span) -> str:
+    """Return the title before a name, in lower case, or ""."""
     before = _TITLE_BEFORE.search(text[max(0, span.start - 10) : span.start])
-    if before:
-        return before.group(1).lower()
-    return next((word for word in words[:1] if word in FOLDED_TITLES), "")
+    return before.group(1).lower() if before else ""
 
 
 def _find_gender(text: str, span: Span, words: Sequence[str], title: str) -> str:

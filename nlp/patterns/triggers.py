@@ -95,16 +95,16 @@ class Pattern:
     def _match_at(self, text: str, places: Iterable[int], before: int) -> Iterator[re.Match[str]]:
         done, match_at = 0, self.compiled.match
         for place in places:
-            if place - before >= done:
-                match = match_at(text, place - before)
-                if match:
-                    yield match
-                    done = match.end()
+            start = place - before
+            if start >= done and (match := match_at(text, start)):
+                yield match
+                done = match.end()
 
     def _search(self, text: str, stretches: Iterable[tuple[int, int]]) -> Iterator[re.Match[str]]:
         done, match_at = 0, self.compiled.match
         for first, last in stretches:
-            first = max(first, done)
+            if first < done:
+                first = done
             end = _find_end(text, last, self.shape) if last - first >= FEW else 0
             # A search goes on to its end if it finds nothing.
             if not end or end - first > _SLOWER * (last - first):
@@ -241,7 +241,9 @@ def _list_stretches(text: str, places: Iterable[int], trigger: Trigger) -> Itera
         if last < 0:
             continue
         floor = held[1] if held else 0
-        first = max(floor, place - most) if most <= _NEAR else _find_start(text, place, trigger, floor)
+        first = place - most if most <= _NEAR else _find_start(text, place, trigger, floor)
+        if first < floor:
+            first = floor
         if held and first <= held[1] + 1:
             held = (held[0], last)
             continue

@@ -50,6 +50,7 @@ LEVELS = 4
 """Counts of words are rounded to this many powers of ten."""
 
 _BATCH_CHARACTERS = 1 << 15
+_SCORED_AT_ONCE = 1 << 13
 _SURE = 0.9
 _ENDS = re.compile(r"[\n。;!?]")
 # Poor scans put spaces into a name, narrow columns a line end; "乔治·W·布什".
@@ -257,7 +258,7 @@ class Lattice:
         """
         scores = np.empty((len(batch.characters), len(LABELS)), np.float32)
         starts = np.flatnonzero(np.diff(batch.segment, prepend=-1))
-        cuts = starts[np.diff(starts // _BATCH_CHARACTERS, prepend=-1) > 0].tolist()
+        cuts = starts[np.diff(starts // _SCORED_AT_ONCE, prepend=-1) > 0].tolist()
         for start, end in pairwise([*cuts, len(scores)]):
             scores[start:end] = self._score_part(batch.characters[start:end], batch.segment[start:end])
         return scores

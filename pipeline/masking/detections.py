@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
+from functools import partial
 from operator import attrgetter
 from sys import intern
 from typing import Any, Literal
@@ -63,9 +65,26 @@ class DetectionPart:
 
     def pieces(self, document: Document) -> Iterator[Piece]:
         """Yield the pieces of a document with their spans. Needs the column "spans"."""
-        for row in self._rows[document.doc_id]:
-            spans = tuple(Span(*span) for span in zip(*self._open(row), strict=True))
-            yield Piece(row["start"], document.text[row["start"] : row["end"]], spans)
+        return self._read_pieces(document.doc_id, lambda start, end: document.text[start:end])
+
+    def pack(self, document: Document) -> Callable[[], Iterator[Piece]]:
+        """Return `pieces` as a function that does not hold the document, only its compressed text.
+
+        One Chinese character makes a text take two bytes a character, one rare symbol four.
+        """
+        doc_id, text = document.doc_id, document.text
+        rows = self._rows[doc_id]
+        if len(rows) == 1:
+            return partial(self.pieces, document)
+        packed = {
+            row["start"]: zlib.compress(text[row["start"] : row["end"]].encode("utf-8", "surrogatepass"), 1)
+            for row in rows
+        }
+
+        def unpack(start: int, _: int) -> str:
+            return zlib.decompress(packed[start]).decode("utf-8", "surrogatepass")
+
+        return partial(self._read_pieces, doc_id, unpack)
 
     def spans(self, document: Document) -> list[Span]:
         """Return all spans of a document, with offsets in the document. Needs the column "spans"."""
@@ -74,6 +93,11 @@ class DetectionPart:
     def names(self, doc_id: str) -> Iterator[DocumentNames]:
         """Yield the names in each piece of a document. Needs the column "names"."""
         return (_names_from_json(self._open(row)) for row in self._rows[doc_id])
+
+    def _read_pieces(self, doc_id: str, read: Callable[[int, int], str]) -> Iterator[Piece]:
+        for row in self._rows[doc_id]:
+            spans = tuple(Span(*span) for span in zip(*self._open(row), strict=True))
+            yield Piece(row["start"], read(row["start"], row["end"]), spans)
 
     def _open(self, row: dict[str, Any]) -> Any:
         context = _seal_context(self._column, row["doc_id"], row["start"])

@@ -153,6 +153,7 @@ class _ShardMasking:
         """Mask one document, and append its rows to `vault`."""
         doc_id = document.doc_id
         pieces, scope = self._prepare(document)
+        document = replace(document, text="")  # freed, if it is large
         text = bytearray()
         spans: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
@@ -171,7 +172,7 @@ class _ShardMasking:
             sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{piece.start}")
             row = {"doc_id": doc_id, "start": piece.start, "payload": sealed}
             vault.append(pa.RecordBatch.from_pylist([row], tables.VAULT))  # rows of Python would be copied
-        return _Outcome(replace(document, text=""), bytes(text), spans, dict(sorted(reasons.items())))
+        return _Outcome(document, bytes(text), spans, dict(sorted(reasons.items())))
 
     def _prepare(self, document: Document) -> tuple[Callable[[], Iterable[Piece]], Scope]:
         """Return a function that yields the document's pieces after review, and the scope of its entities."""
@@ -185,7 +186,7 @@ class _ShardMasking:
             pieces: Callable[[], Iterable[Piece]] = functools.partial(iter, reviewed)
         else:
             names = self._names.names(doc_id)
-            pieces = functools.partial(self._found.pieces, document)
+            pieces = self._found.pack(document)
         if self._matters:
             return pieces, self._matters.scope(document.owner)
         # Not `doc_id`: in a workspace of an earlier version it depends on which owner brought the text first.

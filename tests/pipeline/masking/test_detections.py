@@ -129,7 +129,7 @@ def test_no_column_of_the_part_shows_what_was_found(found: Workspace) -> None:
 def test_pieces_of_a_large_document_keep_their_places(
     ingested: Ingested, documents_of: DocumentsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "\n".join(f"Letter {n} went to person{n}@example.org." for n in range(50))
+    text = "\n".join(f"Letter {n} 信 went to person{n}@example.org." for n in range(50))
     workspace = ingested([{"id": 1, "owner": "m", "text": text}])
     monkeypatch.setattr(
         "lexveil.pipeline.stages.find.split_pieces", lambda text, spans: split_pieces(text, spans, size=200)
@@ -140,6 +140,8 @@ def test_pieces_of_a_large_document_keep_their_places(
     pieces = list(part.pieces(document))
     assert len(pieces) > 5
     assert "".join(piece.text for piece in pieces) == text
+    packed = part.pack(document)
+    assert list(packed()) == list(packed()) == pieces
     assert [text[span.start : span.end] for span in part.spans(document)] == [
         f"person{n}@example.org" for n in range(50)
     ]
