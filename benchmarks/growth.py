@@ -11,6 +11,8 @@ All are CPU seconds of one process on one thread. Figures, each by itself with `
 * `night`: one new document in a workspace of `--small` documents, and of `--large`, in which a model is
   trained: the whole job without the start of a process. Their ratio, and what each stage took. Best of three
   nights.
+* `bytes`: bytes on disk a character of text after the main job, in all folders that grow with documents: all
+  but models and reports. Documents are generated, or those of `--corpus` (JSONL with `text` and `label`).
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ from benchmarks.contract import Figure, Outcome, run
 
 T = TypeVar("T")
 ROUNDS = 3
-FIGURES = ("listing", "ledger", "night")
+FIGURES = ("listing", "ledger", "night", "bytes")
+_DO_NOT_GROW = ("models", "runs")
 _TABLES = 8
 _KINDS = ("lease", "sale", "loan", "note")
 
@@ -168,6 +171,24 @@ def nights(documents: int, folder: Path) -> dict[str, Any]:
     return {"first": first["total"], "one_new": best["total"], "idle": idle["total"], "stages": best}
 
 
+def disk(corpus: Path | None, folder: Path) -> dict[str, float]:
+    """Bytes on disk a character of the documents, by folder."""
+    from fixtures.generate import generate
+
+    if corpus is None:
+        generate(folder / "in", 60, 7, "records")
+        (corpus,) = (folder / "in").rglob("*.jsonl")
+    texts = [json.loads(line)["text"] for line in corpus.read_text(encoding="utf-8").splitlines()]
+    _night(corpus, folder / "w")
+    characters, sizes = sum(map(len, texts)), dict[str, float]()
+    for path in sorted((folder / "w").rglob("*")):
+        parts = path.relative_to(folder / "w").parts
+        if path.is_file() and not path.is_symlink() and parts[0] not in _DO_NOT_GROW:
+            name = "/".join(parts[:2]) if parts[0] == "protected" else parts[0]
+            sizes[name] = sizes.get(name, 0) + path.stat().st_size / characters
+    return sizes
+
+
 def _night(source: Path, place: Path) -> dict[str, float]:
     from lexveil.pipeline.job import run_job
     from lexveil.pipeline.request import make_request, prepare_workspace, reuse_last_result, submit_request
@@ -248,6 +269,9 @@ def measure(arguments: argparse.Namespace) -> Outcome:
             figures["night_small"] = Figure(small["one_new"], None, "CPU-s", "lower")
             figures["night_large"] = Figure(large["one_new"], None, "CPU-s", "lower")
             figures["night_ratio"] = Figure(large["one_new"] / small["one_new"], 2, "x", "lower")
+        if "bytes" in chosen:
+            sizes = details["bytes"] = disk(arguments.corpus, folder / "disk")
+            figures["bytes_a_character"] = Figure(sum(sizes.values()), 1.3, "B", "lower")
     finally:
         shutil.rmtree(folder)
     names = ("shards", "runs", "small", "large")
@@ -260,6 +284,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--small", type=int, default=1_000, help="documents")
     parser.add_argument("--large", type=int, default=10_000, help="documents")
+    parser.add_argument("--corpus", type=Path, help="records for `bytes`")
     parser.add_argument("--folder", default=None, help="where the workspaces are made")
 
 

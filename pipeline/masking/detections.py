@@ -107,13 +107,14 @@ class DetectionPart:
 def seal_spans(key: bytes, doc_id: str, start: int, spans: Sequence[Span]) -> bytes:
     """Seal the spans of the piece of a document that begins at `start`."""
     columns = [list(column) for column in zip(*map(_SPAN, spans), strict=True)]
-    return seal(key, json.dumps(columns or [[]] * 5).encode(), _seal_context("spans", doc_id, start))
+    content = json.dumps(columns or [[]] * 5).encode()
+    return seal(key, content, _seal_context("spans", doc_id, start), compress=True)
 
 
 def seal_names(key: bytes, doc_id: str, start: int, names: DocumentNames) -> bytes:
     """Seal the names in the piece of a document that begins at `start`."""
     content = json.dumps(_names_to_json(names)).encode()
-    return seal(key, content, _seal_context("names", doc_id, start))
+    return seal(key, content, _seal_context("names", doc_id, start), compress=True)
 
 
 def group_kept_documents(workspace: Workspace) -> dict[int, list[str]]:

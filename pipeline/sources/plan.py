@@ -308,7 +308,9 @@ def _write_plan(workspace: Workspace, keys: KeyStore, index: int, items: Items) 
         ]
         for item_id, item in items.items()
     ]
-    content = seal(keys.purpose_key(_PURPOSE), json.dumps(entries).encode(), f"plan:{index}")
+    # Only ids and sealed entries, in hexadecimal digits: their length tells nothing more when compressed.
+    plan = json.dumps(entries).encode()
+    content = seal(keys.purpose_key(_PURPOSE), plan, f"plan:{index}", compress=True)
     write_bytes(_plan_path(workspace, index), content)
 
 

@@ -354,6 +354,7 @@ def _encrypt(keys: KeyStore, kept: Sequence[_Entry], held_by: Mapping[str, set[s
             data_keys[entry.doc_id],
             json.dumps(_pack(entry.source)).encode(),
             f"raw:{entry.doc_id}",
+            compress=True,
         )
         for entry in kept
     ]

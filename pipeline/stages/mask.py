@@ -169,7 +169,7 @@ class _ShardMasking:
             spans.update(r.type for r in done.masked.replacements)
             reasons.update(done.reasons)
             payload = json.dumps(self._build_entry(document.owner, scope, done)).encode()
-            sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{piece.start}")
+            sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{piece.start}", compress=True)
             row = {"doc_id": doc_id, "start": piece.start, "payload": sealed}
             vault.append(pa.RecordBatch.from_pylist([row], tables.VAULT))  # rows of Python would be copied
         return _Outcome(document, bytes(text), spans, dict(sorted(reasons.items())))

@@ -23,6 +23,7 @@ from lexveil.pipeline.workspace.storage import is_remote, replace_file
 
 SCHEMA_VERSION = 1
 _META = b"lexveil"
+_LEVEL = 9  # of zstd, as for sealed texts
 _TAIL = 1 << 16  # bytes at the end of a part, which contain the footer of nearly every one
 
 _DOCUMENT = [
@@ -163,7 +164,8 @@ def write_part(
     path = part_path(folder, shard.index)
     described = table.replace_schema_metadata(meta)
     with replace_file(path) as sink:
-        pq.write_table(described, sink, compression="zstd")
+        # A dictionary of numbers that are all different would be larger than the numbers.
+        pq.write_table(described, sink, compression="zstd", compression_level=_LEVEL, use_dictionary=False)
     return result
 
 

@@ -6,11 +6,13 @@ import stat
 from pathlib import Path
 
 import pytest
+import zstandard
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.vault import (
     MasterKey,
     MasterKeyError,
@@ -66,8 +68,37 @@ class TestVectors:
         assert version == 1
         assert decryptor.update(body) + decryptor.finalize() == b"the text"
 
+    def test_compressed_bytes_follow_the_documented_format(self) -> None:
+        sealed = seal(KEY, b"the text " * 100, "doc/raw", compress=True)
+        version, nonce, body, tag = sealed[0], sealed[1:13], sealed[13:-16], sealed[-16:]
+        decryptor = Cipher(algorithms.AES(KEY), modes.GCM(nonce, tag)).decryptor()
+        decryptor.authenticate_additional_data(b"lexveil/seal/v2/doc/raw")
+        content = decryptor.update(body) + decryptor.finalize()
+        assert version == 2
+        assert zstandard.ZstdDecompressor().decompress(content) == b"the text " * 100
+
+    def test_what_an_earlier_version_sealed_opens(self) -> None:
+        """Version 1, not compressed."""
+        content = AESGCM(KEY).encrypt(bytes(12), b"the text", b"lexveil/seal/v1/doc/raw")
+        sealed = bytes([1]) + bytes(12) + content
+        assert unseal(KEY, sealed, "doc/raw") == b"the text"
+
 
 class TestSeal:
+    @given(plaintext=st.binary(max_size=300), context=st.text(max_size=20))
+    def test_round_trip_of_compressed(self, plaintext: bytes, context: str) -> None:
+        sealed = seal(KEY, plaintext, context, compress=True)
+        assert unseal(KEY, sealed, context) == plaintext
+        for one in (sealed, seal(KEY, plaintext, context)):
+            with pytest.raises(TamperedError):  # neither version opens as the other
+                unseal(KEY, bytes([3 - one[0]]) + one[1:], context)
+
+    def test_what_compresses_becomes_smaller_and_nothing_larger_by_much(self) -> None:
+        text = b"The tenant shall pay the rent of the month to the landlord. " * 50
+        assert len(seal(KEY, text, "a", compress=True)) < len(text) / 10
+        noise = SecureRandom(KEY).integers("noise", 0, 500).tobytes()
+        assert len(seal(KEY, noise, "a", compress=True)) < len(seal(KEY, noise, "a")) + 32
+
     @given(plaintext=st.binary(max_size=300), context=st.text(max_size=20))
     def test_round_trip(self, plaintext: bytes, context: str) -> None:
         assert unseal(KEY, seal(KEY, plaintext, context), context) == plaintext

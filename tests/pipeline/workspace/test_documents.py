@@ -15,7 +15,7 @@ from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import DocumentIds, read_quarantine, read_raw
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.vault import TamperedError, content_id
+from lexveil.privacy.vault import TamperedError, content_id, seal, unseal
 
 TEXTS = ("Rent is due.", "Notice was given.", "租金到期。")
 
@@ -70,6 +70,23 @@ def test_texts_cannot_be_exchanged(workspace: Workspace) -> None:
     tables.write_part(workspace.raw, Shard(0, "key"), turned)
     with pytest.raises(TamperedError):
         read_raw(workspace, 0, ids(workspace))
+
+
+def test_texts_are_compressed_and_those_of_earlier_versions_are_read_on(tmp_path: Path) -> None:
+    text = "The tenant shall pay the rent of the month to the landlord. " * 50
+    (tmp_path / "a.txt").write_text(text)
+    workspace = Workspace.create_or_open(tmp_path / "w", Settings())
+    ingest(workspace, [tmp_path / "a.txt"])
+    table, (doc_id,) = tables.read_part(tables.part_path(workspace.raw, 0)), ids(workspace)
+    (payload,) = table.column("payload").to_pylist()
+    assert len(payload) < len(text) / 10
+    key, context = workspace.keys.existing_keys([doc_id])[doc_id], f"raw:{doc_id}"
+    former = seal(key, unseal(key, payload, context), context)
+    assert len(former) > len(text)
+    index = table.column_names.index("payload")
+    older = table.set_column(index, "payload", pa.array([former], pa.large_binary()))
+    tables.write_part(workspace.raw, Shard(0, "key"), older)
+    assert [document.text for document in read_raw(workspace, 0, [doc_id])] == [text]
 
 
 def test_the_quarantine_names_reasons_and_places(workspace: Workspace, tmp_path: Path) -> None:
