@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from lexveil.privacy.dp.randomness import SecureRandom, keystream
@@ -106,3 +107,28 @@ def test_poisson_sample_edges():
     for n, rate in ((0, 0.5), (5, 0.0), (5, 1.1), (5, float("nan"))):
         with pytest.raises(ValueError):
             poisson_sample(n, rate, random, 0)
+
+
+def reference_normal(random: SecureRandom, label: str, step: int, n: int) -> torch.Tensor:
+    """As earlier versions drew, whose runs must go on with the same noise: from all uniforms at once."""
+    m, piece = max(n, 2), 1 << 14
+    uniforms = torch.from_numpy(random.uniform(label, step, 4 * m)).view(4, m)
+    total = torch.zeros(m, dtype=torch.float64)
+    for first, angle in zip(uniforms[:2], uniforms[2:], strict=True):
+        pieces = [slice(start, start + piece) for start in range(0, m, piece)]
+        radius = torch.cat([torch.log1p(-first[one]).mul_(-2 / 4).sqrt_() for one in pieces])
+        turned = [angle[one] * (2 * np.pi) for one in pieces]
+        cosines = radius * torch.cat([torch.cos(one) for one in turned])
+        sines = (radius * torch.cat([torch.sin(one) for one in turned])).roll(1)
+        # In later pieces, the sine of the piece before was there first.
+        begins = torch.arange(m) % piece == 0
+        begins[0] = False
+        total = torch.where(begins, total + sines + cosines, total + cosines + sines)
+    return total[:n]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 8, 65, 16_383, 16_384, 16_385, 40_000])
+def test_normal_in_pieces_has_the_bits_of_earlier_versions(n):
+    for step in (0, 3):
+        random = SecureRandom(KEY)
+        assert torch.equal(random.normal("n", step, n), reference_normal(random, "n", step, n))
