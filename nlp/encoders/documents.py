@@ -160,6 +160,11 @@ def extract(
     return ExtractedFeatures(features.numpy(), model.head(features).numpy())
 
 
+def has_topic_attention(model: FeatureModel) -> bool:
+    """Return True if a model has attention over topics."""
+    return isinstance(model.body, TopicLSTM)
+
+
 @torch.inference_mode()
 def extract_topic_shares(model: FeatureModel, encoded: Sequence[EncodedDocument]) -> Array | None:
     """Compute the share of its attention that a model gives to each topic, by document.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from lexveil.nlp.encoders.config import Kind, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.documents import EncodedDocument, InputKind, encode_documents
@@ -17,6 +20,9 @@ from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 
+CONTENTS = ("embedding", "tokens", "topics")
+"""What an encoded document may contain."""
+_ABOUT = ("doc_id", "owner", "label", "split", "chunks", "chunks_used")
 _ENCODING = ("precision", "chunk_length", "chunk_limit", "chunk_ends", "representation")
 """Settings that a model's configuration has, too."""
 
@@ -76,18 +82,41 @@ def encode_texts(texts: list[str], train: TrainSettings, want: InputKind) -> lis
     return encode_documents(texts, encoder, want, topics, *how)
 
 
-def read_encoded(path: Path) -> tuple[pa.Table, list[EncodedDocument]]:
-    """Read an encoded part: its table (ids, owners, labels, splits), and its documents in the same order."""
-    table = tables.read_part(path)
+def read_encoded(path: Path, contents: Collection[str] = CONTENTS) -> tuple[pa.Table, list[EncodedDocument]]:
+    """Read an encoded part: its table (ids, owners, labels, splits), and its documents in the same order.
+
+    Args:
+        path: the part.
+        contents: which of "embedding", "tokens" and "topics" to read; the others are as in a document that
+            was not encoded so.
+    """
+    table = tables.read_part(path, [*_ABOUT, *(name for name in CONTENTS if name in contents)])
+    nothing: list[Any] = [None] * table.num_rows
+    embeddings, topics = (
+        _read_vectors(table.column(name)) if name in contents else nothing for name in ("embedding", "topics")
+    )
+    tokens: list[Any] = table.column("tokens").to_pylist() if "tokens" in contents else nothing
+    counts: list[list[Any]] = [table.column(name).to_pylist() for name in ("chunks_used", "chunks")]
     encoded = [
         EncodedDocument(
-            embedding=None if row["embedding"] is None else np.asarray(row["embedding"], np.float32),
+            embedding=embedding,
             # Lists of Python integers would take nine times the memory, and training reads the whole corpus.
-            tokens=[np.asarray(chunk, np.int32) for chunk in row["tokens"]],
-            topics=None if row["topics"] is None else np.asarray(row["topics"], np.float32),
-            chunks=row["chunks_used"],
-            total_chunks=row["chunks"],
+            tokens=[np.asarray(chunk, np.int32) for chunk in chunks or ()],
+            topics=shares,
+            chunks=used,
+            total_chunks=total,
         )
-        for row in table.to_pylist()
+        for embedding, chunks, shares, used, total in zip(embeddings, tokens, topics, *counts, strict=True)
     ]
     return table, encoded
+
+
+def _read_vectors(column: pa.ChunkedArray[Any]) -> list[NDArray[np.float32] | None]:
+    """Read a column of lists of float32, without a Python object for each number."""
+    vectors: list[NDArray[np.float32] | None] = []
+    chunks: list[Any] = column.chunks
+    for chunk in chunks:
+        offsets, values = chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=False)
+        for index, known in enumerate(chunk.is_valid().to_pylist()):
+            vectors.append(values[offsets[index] : offsets[index + 1]] if known else None)
+    return vectors

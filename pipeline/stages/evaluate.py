@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from lexveil.nlp.batching import batch_by_count
-from lexveil.nlp.encoders.documents import EncodedDocument, extract, extract_topic_shares
+from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.documents import extract, extract_topic_shares, has_topic_attention
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import read_public_passages
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.masking.stated_names import list_stated_names
 from lexveil.pipeline.masking.texts import mask_texts
-from lexveil.pipeline.models.encoding import encode_texts, get_encoding, restore_encoding
+from lexveil.pipeline.models.encoding import CONTENTS, encode_texts, get_encoding, restore_encoding
 from lexveil.pipeline.models.encrypted_check import EncryptedCheck, check_encrypted
 from lexveil.pipeline.models.heads import build_head
 from lexveil.pipeline.models.loading import open_model
@@ -26,6 +29,7 @@ from lexveil.pipeline.models.scoring import DenoisingScores, Scores, score_class
 from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.sources.documents import SourceItem, check_fields, read_item, scan_sources
+from lexveil.pipeline.stages.extract import read_features
 from lexveil.pipeline.training.classes import choose_classes
 from lexveil.pipeline.training.data import Row, Split, load_split
 from lexveil.pipeline.training.fit import build_model_config, fit
@@ -92,13 +96,23 @@ def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
     settings = workspace.settings
     saved = find_model(workspace, name or settings.train.model)
     model = open_model(saved.folder, settings)
-    split = load_split(workspace, known=model.config.labels)
-    utility = _score_rows(model, split.held_out)
+    # Mostly the table of features has all that is needed, and reading all vectors would take minutes.
+    contents = {"topics"} if model.config.objective == "denoise" else set[str]()
+    if settings.train.diagnostics or has_topic_attention(model):
+        contents = set(CONTENTS)
+    split = load_split(workspace, known=model.config.labels, contents=contents)
+    sample = _sample(split, settings.encrypted.sample)
+    features = read_features(workspace, saved, {row.doc_id for row in (*split.held_out, *sample)})
+
+    @torch.inference_mode()
+    def compute_logits(rows: Sequence[Row]) -> np.ndarray:
+        return model.head(torch.from_numpy(np.stack([features[row.doc_id] for row in rows]))).numpy()
+
+    utility = _score_rows(model.config, split.held_out, compute_logits)
     twin = relu = None
     if settings.train.diagnostics and split.held_out:
         twin, relu = _score_twins(settings.train, split)
-    features = extract(model, _sample(split, settings.encrypted.sample)).features
-    checked = check_encrypted(build_head(model), features)
+    checked = check_encrypted(build_head(model), np.stack([features[row.doc_id] for row in sample]))
     return Evaluation(utility, twin, checked, relu, _summarize_attention(model, split.held_out, settings))
 
 
@@ -143,11 +157,11 @@ def _score_twins(
     config = build_model_config(train, split)
     plan = plan_without_privacy(plan_training(train, split), config.kind)
     twin, _ = fit(config, split, train, plan, SecureRandom(), private=False)
-    scores = _score_rows(twin, split.held_out)
+    scores = _score_rows(twin.config, split.held_out, partial(_compute_logits, twin))
     if not isinstance(twin.head, PolynomialHead):
         return scores, None
     with_relu, _ = fit(config, split, train, plan, SecureRandom(), private=False, activation="relu")
-    return scores, _score_rows(with_relu, split.held_out)
+    return scores, _score_rows(with_relu.config, split.held_out, partial(_compute_logits, with_relu))
 
 
 def _summarize_attention(
@@ -172,27 +186,29 @@ def _summarize_attention(
     return tuple(found)
 
 
-def _score_rows(model: FeatureModel, rows: Sequence[Row]) -> Scores | DenoisingScores | None:
+def _score_rows(
+    config: ModelConfig, rows: Sequence[Row], compute_logits: Callable[[Sequence[Row]], np.ndarray]
+) -> Scores | DenoisingScores | None:
     """Score a model on the rows that it can be scored on; None if there are none."""
-    if model.config.objective == "denoise":
+    if config.objective == "denoise":
         usable = [row for row in rows if row.encoded.topics is not None and row.encoded.topics.any()]
         topics = [row.encoded.topics for row in usable if row.encoded.topics is not None]
-        return score_topics(_compute_logits(model, usable), np.stack(topics)) if usable else None
+        return score_topics(compute_logits(usable), np.stack(topics)) if usable else None
     labeled = [row for row in rows if row.label is not None]
     if not labeled:
         return None
-    return score_classes(model.config, [row.label for row in labeled], _compute_logits(model, labeled))
+    return score_classes(config, [row.label for row in labeled], compute_logits(labeled))
 
 
 def _compute_logits(model: FeatureModel, rows: Sequence[Row]) -> np.ndarray:
     return extract(model, [row.encoded for row in rows]).logits
 
 
-def _sample(split: Split, size: int) -> list[EncodedDocument]:
+def _sample(split: Split, size: int) -> list[Row]:
     """Select documents, held-out ones first. Ids are keyed hashes, so their order is as good as random."""
     held_out = sorted(split.held_out, key=lambda row: row.doc_id)
     others = sorted(split.train, key=lambda row: row.doc_id)
-    return [row.encoded for row in [*held_out, *others][:size]]
+    return [*held_out, *others][:size]
 
 
 def _read_labeled(items: Sequence[SourceItem], settings: Settings) -> Iterator[SourceDocument]:

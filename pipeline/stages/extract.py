@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from lexveil.nlp.encoders.documents import extract as extract_features
 from lexveil.nlp.encoders.storage import ModelLoadError, read_config
@@ -109,6 +114,44 @@ def extract_shard(workspace: Workspace, saved: SavedModel, lineage: Lineage, sha
     }
     folder = workspace.features / lineage.version
     return tables.write_part(folder, shard, out, {"documents": table.num_rows}, notes)
+
+
+def read_features(
+    workspace: Workspace, saved: SavedModel, doc_ids: Collection[str]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the features of some encoded documents: of the table, or computed where it has others.
+
+    Args:
+        workspace: the workspace.
+        saved: the model.
+        doc_ids: the documents; unknown ones are left out.
+
+    Returns:
+        Features by document, shape (feature_dim,).
+    """
+    model = open_model(saved.folder, workspace.settings)
+    workspace = workspace.with_settings(restore_encoding(workspace.settings, model.config))
+    want = get_encoding(saved.kind)
+    version = _build_lineage(workspace, saved, None).version
+    wanted = pa.array(sorted(doc_ids), pa.string())
+    features: dict[str, NDArray[np.float32]] = {}
+    for entry in read_manifest(encoded_folder(workspace, want), f"encode-{want}").shards:
+        part = tables.part_path(workspace.features / version, entry.index)
+        made = tables.read_result(part)
+        if made is not None and made.key == compute_digest([entry.digest, version]):
+            table = tables.read_part(part, ["doc_id", "features"])
+            table = table.filter(pc.is_in(table.column("doc_id"), value_set=wanted))
+            read: list[Any] = table.column("features").chunks
+            chunks = [chunk.flatten().to_numpy() for chunk in read]
+            rows = np.concatenate([*chunks, np.empty(0, np.float32)]).reshape(-1, model.config.feature_dim)
+            features.update(zip(tables.to_strings(table, "doc_id"), rows, strict=True))
+        else:
+            table, encoded = read_encoded(tables.part_path(encoded_folder(workspace, want), entry.index))
+            pairs = zip(tables.to_strings(table, "doc_id"), encoded, strict=True)
+            mine = {doc_id: document for doc_id, document in pairs if doc_id in doc_ids}
+            if mine:
+                features.update(zip(mine, extract_features(model, list(mine.values())).features, strict=True))
+    return features
 
 
 def _build_lineage(workspace: Workspace, saved: SavedModel, run: str | None) -> Lineage:

@@ -17,7 +17,13 @@ from lexveil.nlp.encoders.topics import PublicTopics
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.logs import log
-from lexveil.pipeline.models.encoding import encoded_folder, get_encoding, load_encoder, read_encoded
+from lexveil.pipeline.models.encoding import (
+    CONTENTS,
+    encoded_folder,
+    get_encoding,
+    load_encoder,
+    read_encoded,
+)
 from lexveil.pipeline.training.classes import MaskNames, choose_classes
 from lexveil.pipeline.training.ownership import choose_groups
 from lexveil.pipeline.workspace import tables
@@ -66,7 +72,12 @@ class Split:
         return len({row.owner for row in self.train})
 
 
-def load_split(workspace: Workspace, mask: MaskNames | None = None, known: Collection[str] = ()) -> Split:
+def load_split(
+    workspace: Workspace,
+    mask: MaskNames | None = None,
+    known: Collection[str] = (),
+    contents: Collection[str] = CONTENTS,
+) -> Split:
     """Load the encoded documents, divided by owner, with their labels in the names of the model.
 
     An owner is held out by a keyed hash of the owner (or by the split field), never by content, so adding an
@@ -79,6 +90,7 @@ def load_split(workspace: Workspace, mask: MaskNames | None = None, known: Colle
         mask: masks the names of classes that the settings do not list, for a model that will be saved; None:
             they stay as they are written.
         known: classes of a saved model, whose names are used.
+        contents: what to load of the documents (`read_encoded`).
 
     Raises:
         TrainingRefusedError: there are fewer than two classes or owners, or, without a list of the classes,
@@ -91,13 +103,12 @@ def load_split(workspace: Workspace, mask: MaskNames | None = None, known: Colle
     learn: list[Row] = []
     held_out: list[Row] = []
     for shard in read_manifest(folder, f"encode-{want}").shards:
-        table, encoded = read_encoded(tables.part_path(folder, shard.index))
-        about = table.select(["doc_id", "owner", "label", "split"]).to_pylist()
-        for row, document in zip(about, encoded, strict=True):
-            one = row["doc_id"] if workspace.settings.ledger.unit == "document" else row["owner"]
-            entry = Row(row["doc_id"], one, row["label"], document)
-            apart = row["split"] not in (None, "train") or _hash_to_unit(key, row["owner"]) < train.held_out
-            (held_out if apart else learn).append(entry)
+        table, encoded = read_encoded(tables.part_path(folder, shard.index), contents)
+        about = (table.column(name).to_pylist() for name in ("doc_id", "owner", "label", "split"))
+        for doc_id, owner, label, chosen, document in zip(*about, encoded, strict=True):
+            one = doc_id if workspace.settings.ledger.unit == "document" else owner
+            apart = chosen not in (None, "train") or _hash_to_unit(key, owner) < train.held_out
+            (held_out if apart else learn).append(Row(doc_id, one, label, document))
     # From all documents, held out or not: without a list in the settings, the classes count as public.
     classes = choose_classes(workspace, {row.label for row in (*learn, *held_out)}, mask, known)
     learn, held_out = (

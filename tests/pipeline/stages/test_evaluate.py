@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from fixtures.documents import documents
@@ -18,11 +20,13 @@ from lexveil.pipeline.models.encrypted_check import check_encrypted
 from lexveil.pipeline.models.heads import build_head
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
+from lexveil.pipeline.records import Shard
 from lexveil.pipeline.request import make_request
 from lexveil.pipeline.serving.export import export_model
 from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.settings import Settings, load_settings
 from lexveil.pipeline.stages.evaluate import evaluate, evaluate_file
+from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.features import find_current_features
@@ -157,3 +161,31 @@ def test_a_model_with_topics_tells_what_it_attends_to(finished: Finished) -> Non
         assert all(0 < share < 1 for share in shares)
         assert {topic for topic, _ in one.topics} <= set(labels)
     assert not evaluate(finished.workspace.with_settings(finished.settings)).attention
+
+
+def replace_vectors(path: Path) -> None:
+    """Make the vectors of an encoded part useless, as its key says nothing of."""
+    table, result = tables.read_part(path), tables.read_result(path)
+    assert result is not None
+    zeros = [[0.0] * len(row) for row in table.column("embedding").to_pylist()]
+    nothing = pa.array(zeros, pa.list_(pa.float32()))
+    at = table.column_names.index("embedding")
+    table = table.set_column(at, "embedding", nothing)
+    tables.write_part(path.parent, Shard(result.index, result.key), table, result.counts)
+
+
+def test_the_features_table_is_enough_and_without_it_they_are_computed(finished: Finished) -> None:
+    """A night must not read the vectors of the whole workspace for the documents that are held out."""
+    opened = finished.workspace.with_settings(finished.settings)
+    first = evaluate(opened)
+    assert first.utility is not None
+    assert asdict(first.utility) == finished.first["utility"]
+    features = find_current_features(opened)
+    for path in features.glob("part-*.parquet"):
+        path.unlink()
+    again = evaluate(opened)  # from the encoded documents
+    assert (again.utility, again.encrypted.documents) == (first.utility, first.encrypted.documents)
+    extract(opened)
+    for path in (opened.encoded / "embedding").glob("part-*.parquet"):
+        replace_vectors(path)
+    assert evaluate(opened).utility == first.utility
