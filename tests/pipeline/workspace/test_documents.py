@@ -78,7 +78,8 @@ def test_texts_are_compressed_and_those_of_earlier_versions_are_read_on(tmp_path
     workspace = Workspace.create_or_open(tmp_path / "w", Settings())
     ingest(workspace, [tmp_path / "a.txt"])
     table, (doc_id,) = tables.read_part(tables.part_path(workspace.raw, 0)), ids(workspace)
-    (payload,) = table.column("payload").to_pylist()
+    payload = table.column("payload").to_pylist()[0]
+    assert payload is not None
     assert len(payload) < len(text) / 10
     key, context = workspace.keys.existing_keys([doc_id])[doc_id], f"raw:{doc_id}"
     former = seal(key, unseal(key, payload, context), context)
