@@ -13,7 +13,7 @@ import numpy as np
 from lexveil.privacy.files import write_atomically
 from lexveil.privacy.joint.noise import Integers
 from lexveil.privacy.joint.summing import Evidence
-from lexveil.privacy.vault import seal, unseal
+from lexveil.privacy.vault import TamperedError, seal, unseal
 
 _STEP_BYTES = 4
 _UPLOAD = "upload.sealed"
@@ -54,15 +54,17 @@ class Journal:
         self._write(self._folder / _UPLOAD, seal(self._key, content, "joint-upload"))
 
     def read_upload(self, step: int) -> Integers | None:
-        """Return the kept upload, if it is that of this step.
+        """Return the kept upload, if it is that of this step and was sealed under this key.
 
-        Raises:
-            TamperedError: It was changed, or is another run's.
+        Of a run that the ledger has charged again, because its key was lost, the upload has another key.
         """
         path = self._folder / _UPLOAD
         if self._key is None or not path.exists():
             return None
-        content = unseal(self._key, path.read_bytes(), "joint-upload")
+        try:
+            content = unseal(self._key, path.read_bytes(), "joint-upload")
+        except TamperedError:
+            return None
         if int.from_bytes(content[:_STEP_BYTES], "big") != step:
             return None
         return np.frombuffer(content[_STEP_BYTES:], dtype="<i8").astype(np.int64)

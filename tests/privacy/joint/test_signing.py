@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
 
-from lexveil.privacy.joint.secret_sharing import Field, InconsistentSharesError
+from lexveil.privacy.joint.secret_sharing import Field, InconsistentSharesError, JoinExtraMissingError
 from lexveil.privacy.joint.signing import Certificate, ForgedError, Place, Signer
 from tests.privacy.joint.offices import AGREEMENT, NOW
 
@@ -103,3 +104,11 @@ def test_too_few_offices_for_a_secret_sum_are_refused() -> None:
     for offices, threshold in ((2, 1), (2, 0), (3, 0), (4, 2)):
         with pytest.raises(ValueError, match="threshold"):
             Field(70, offices, threshold)
+
+
+def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "mpyc"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mpyc", None)
+    with pytest.raises(JoinExtraMissingError, match=r"pip install lexveil\[join\]"):
+        Field(70, 3, 1)
