@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,13 @@ def clear_caches() -> None:
         cache.cache_clear()
 
 
+@pytest.fixture(scope="module")
+def unchanged() -> dict[tuple[str, str], Any]:
+    return {}
+
+
 @pytest.fixture
-def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unchanged: dict[tuple[str, str], Any]):
     """Digests of all stages as they would be with one file changed."""
 
     def digests(file: str, old: str, new: str) -> dict[str, str]:
@@ -54,9 +59,24 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         def changed(self: Path) -> bytes:
             return content.replace(old, new, 1).encode() if self == path else read(self)
 
+        def keep(compute: Callable[[str], Any]) -> Callable[[str], Any]:
+            """The same, but what is the same in every test, all files but one, is read once."""
+
+            def look_up(module: str) -> Any:
+                if code._find_file(module) == path:
+                    return compute(module)
+                key = compute.__name__, module
+                if key not in unchanged:
+                    unchanged[key] = compute(module)
+                return unchanged[key]
+
+            return look_up
+
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         monkeypatch.setattr(Path, "read_bytes", changed)
         clear_caches()
+        for name in ("_dump", "_list_imports"):
+            monkeypatch.setattr(code, name, keep(getattr(code, name).__wrapped__))
         try:
             return {module: code.code_digest(module) for module in STAGES}
         finally:
