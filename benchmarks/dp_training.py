@@ -1,11 +1,12 @@
 """What private training costs: a step with per-owner clipping against the same step without privacy.
 
 An LSTM (batch 32, 128 steps, 128 inputs, 128 hidden, both directions), one item per owner: forward pass,
-backward pass, clipping, update. `lstm_over_nn_lstm` divides it by nn.LSTM's step, `lstm_speedup_over_opacus`
-divides the step of Opacus' DPLSTM under its GradSampleModule and DPOptimizer by it; in neither is there any
-noise. The steps run in turns in one process, one thread, CPU time; ratios are those of the medians, and
-those of the smallest are in the details, because on a busy machine the medians measure the other work as
-well. `opacus_lstm_speedup_over_opacus` is our LSTM within Opacus against DPLSTM.
+backward pass, clipping, noise, update. `lstm_over_nn_lstm` divides it by nn.LSTM's step without noise,
+`lstm_speedup_over_opacus` divides the step of Opacus' DPLSTM under its GradSampleModule and DPOptimizer, with
+its noise, by it. `noise_ns_a_weight` is what our noise costs by itself, for so many weights. The steps run in
+turns in one process, one thread, CPU time; ratios are those of the medians, and those of the smallest are in
+the details, because on a busy machine the medians measure the other work as well.
+`opacus_lstm_speedup_over_opacus` is our LSTM within Opacus against DPLSTM.
 
 The errors are relative L2 distances, the worst over parameters and owners, from autograd of nn.LSTM on one
 item at a time in float64: of each owner's gradient (read off a sum in which all other owners are left out)
@@ -57,11 +58,13 @@ def _plain(module: nn.LSTM, x: Tensor) -> Callable[[], None]:
 
 
 def _private(module: nn.LSTM, keeper: BookKeeper, x: Tensor) -> Callable[[], None]:
-    owners = torch.arange(BATCH)
+    owners, noise = torch.arange(BATCH), dp_training_heads.Noise()
 
     def step() -> None:
         _loss(module, x).backward()
-        _update(module, keeper.owner_clipped_sum(owners, BATCH, 1.0).grads)
+        grads = keeper.owner_clipped_sum(owners, BATCH, 1.0).grads
+        noise.add(grads)
+        _update(module, grads)
 
     return step
 
@@ -73,7 +76,7 @@ def _opacus(module: nn.Module, x: Tensor) -> Callable[[], None]:
     wrapped = GradSampleModule(module, batch_first=True, loss_reduction="sum")
     optimizer = DPOptimizer(
         torch.optim.SGD(wrapped.parameters(), RATE),
-        noise_multiplier=0.0,
+        noise_multiplier=1.0,
         max_grad_norm=1.0,
         expected_batch_size=1,
         loss_reduction="sum",
@@ -153,13 +156,24 @@ def lstm_errors() -> dict[str, float]:
     return {"gradient": gradient_error, "norm": norm_error}
 
 
+def noise_times(repetitions: int) -> dict[int, float]:
+    """Median nanoseconds a weight, by the number of weights."""
+    noise, times = dp_training_heads.Noise(), dict[int, float]()
+    for weights in (264_192, 1_000_000):
+        zeros = {"weight": torch.zeros(weights, dtype=torch.float64)}
+        noise.add(zeros)
+        seconds = [_seconds(lambda: noise.add(zeros)) for _ in range(repetitions)]  # noqa: B023
+        times[weights] = 1e9 * statistics.median(seconds) / weights
+    return times
+
+
 def _lstm(repetitions: int) -> tuple[dict[str, Figure], dict[str, Any]]:
     times, errors = lstm_times(repetitions), lstm_errors()
     median = {name: statistics.median(values) for name, values in times.items()}
     smallest = {name: min(values) for name, values in times.items()}
     figures = {
-        "lstm_over_nn_lstm": Figure(median["private"] / median["nn_lstm"], 1.5, "x", "lower"),
-        "lstm_speedup_over_opacus": Figure(median["dplstm"] / median["private"], 15.0, "x", "higher"),
+        "lstm_over_nn_lstm": Figure(median["private"] / median["nn_lstm"], 1.15, "x", "lower"),
+        "lstm_speedup_over_opacus": Figure(median["dplstm"] / median["private"], 10.0, "x", "higher"),
         "opacus_lstm_speedup_over_opacus": Figure(
             median["dplstm"] / median["opacus_lstm"], None, "x", "higher"
         ),
@@ -177,6 +191,8 @@ def _lstm(repetitions: int) -> tuple[dict[str, Figure], dict[str, Any]]:
 def _measure(arguments: argparse.Namespace) -> Outcome:
     torch.set_num_threads(1)
     figures, details = _lstm(arguments.repetitions)
+    for weights, nanoseconds in noise_times(arguments.repetitions).items():
+        figures[f"noise_ns_a_weight_{weights}"] = Figure(nanoseconds, 15, "ns", "lower")
     if arguments.only != "lstm":
         heads, transformers = dp_training_heads.details(), dp_training_transformers.details()
         figures |= dp_training_heads.figures(heads) | dp_training_transformers.figures(transformers)

@@ -1,7 +1,7 @@
 """Fine-tuning MiniLM: the private step against the same step without privacy, one thread.
 
 A step is forward pass, backward pass and update, on 16 items of 128 tokens, each of an owner of its own; the
-private one clips each owner's gradient and adds them up, noise apart. `lora` trains adapters of rank 8 in
+private one clips each owner's gradient, adds them up and adds the noise. `lora` trains adapters of rank 8 in
 query and value of each layer, and a head; `full` everything but the embeddings of positions and token types.
 Both sides run in turns in one process; times are medians. Memory is the growth of the resident set's peak
 over one step, after the models are loaded and a step on one item has been made: each side in a process of its
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.contract import Figure, Outcome, run
-from benchmarks.dp_training_heads import SameProducts, in_turns, plain_step, private_step
+from benchmarks.dp_training_heads import Noise, SameProducts, in_turns, plain_step, private_step
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
 
 SEED = 17
@@ -111,7 +111,8 @@ def _plain(model: nn.Module, items: int = ITEMS) -> Callable[[], None]:
 
 def _private(model: nn.Module, keeper: BookKeeper, items: int = ITEMS) -> Callable[[], None]:
     loss = _loss(model, items)
-    return lambda: private_step(model, keeper, loss, torch.arange(items), items, 1.0, RATE)
+    noise = Noise()
+    return lambda: private_step(model, keeper, loss, torch.arange(items), items, 1.0, noise, RATE)
 
 
 def memory(kind: str, private: bool) -> float:
