@@ -60,6 +60,8 @@ _MAIDEN = GERMAN.compile(
 _SPOKEN = GERMAN.compile(
     rf"\b[Dd](?:er|ie|en|em) ([{UPPER}][{LOWER}]{{2,}})(?= (?:hat|hatte|habe|ist|war|sei|wäre|kam|kommt|soll|sollte|will|wollte|muss|musste|kann|konnte|sagte|sagt|meinte|meint|ging|geht|rief|schrieb|gab|wurde|wird|dann|auch|nicht|gesagt|gegeben|erzählt|gefragt)\b|[.,?!])"
 )
+_ALONE = re.compile(rf"(?<![\w-])[{UPPER}][{LOWER}]{{2,}}(?![\w-])")
+_MAIL = 2000
 _CHILDREN = GERMAN.compile(
     rf"\b(?:Kinder[n]?|Söhnen?|Töchtern?|Geschwistern?|Enkeln?|Enkelkindern?|Sohn|Tochter|Bruder|Schwester|Enkelin|Neffen?|Nichten?|treten) ((?:[{UPPER}][{LOWER}-]+)(?:(?:, | und | sowie )[{UPPER}][{LOWER}-]+){{0,6}})"
 )
@@ -151,6 +153,13 @@ def _find_first_names(text: str) -> Iterator[Finding]:
     for match in _SPOKEN.finditer(text):
         if _is_first_name(match.group(1)) and _is_plausible(match.group(1)):
             yield Finding(*match.span(1), "PERSON", GUESSED)
+    # Who is greeted in a mail is spoken with of others by their first names.
+    done = 0
+    for greeting in _GREETED.finditer(text):
+        for word in _ALONE.finditer(text, max(done, greeting.end()), greeting.end() + _MAIL):
+            if is_given_name(word.group().casefold()) and _is_plausible(word.group()):
+                yield Finding(*word.span(), "PERSON", GUESSED)
+            done = word.end()
     for match in _CHILDREN.finditer(text):
         for name in _WORD.finditer(text, *match.span(1)):
             if _is_first_name(name.group()):

@@ -42,6 +42,7 @@ from tests.nlp.recognizers.marked import find_in, normalize, unmark
         "dass dem ⟦Uwe⟧ nicht geglaubt wurde",
         "die Kinder ⟦Anna⟧, ⟦Burkhard⟧ und ⟦Petra⟧, verehelichte ⟦Quorn⟧",
         "Insp. ⟦Quorn⟧ kam",
+        "Hi ⟦Matze⟧,\nsagst du ⟦Steffi⟧, dass die Akte bei ⟦Basti⟧ liegt?",
     ],
 )
 def test_people(text: str) -> None:
