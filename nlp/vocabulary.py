@@ -25,7 +25,8 @@ LEGAL_WORDS: frozenset[str] = frozenset(
     execution executive exhibit exhibits expert expiration facility federal fee fees february final finance financial
     first for force foreign form formal founder franchise franchisee franchisor friday from fund further general good
     goods governing government governor grand grant grantee grantor guarantor guaranty guarantee he hearing hereby
-    herein high higher him his holder house however human if immigration in indemnification indemnitee indemnity
+    herein high higher him his holder house however human identification
+    if immigration in indemnification indemnitee indemnity
     information initial injunction inspector instance insurance insured insurer intellectual interest
     international interpretation invoice it its january joint judge judges judgment judicial july june jurisdiction
     jury justice justices king labour land landlord law laws lawyer lease leased lender lenders lessee lessor letter
