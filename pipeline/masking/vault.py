@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from lexveil.nlp.masking.anonymize import CheckedText, Piece, Verdict, derive_verdict, join_pieces
@@ -50,8 +51,10 @@ def restore_document(workspace: Workspace, doc_id: str) -> str:
     """
     shards = {row["doc_id"]: row["shard"] for row in workspace.catalogue.read().to_pylist()}
     index = shards.get(doc_id)
-    rows = [] if index is None else list(_read_rows(workspace, index, [doc_id]))
-    if index is None or not rows:
+    # One at a time: the replacements of a large document take more memory than its text.
+    rows = _read_rows(workspace, index, [doc_id]) if index is not None else iter(())
+    first = next(rows, None)
+    if index is None or first is None:
         raise WorkspaceError("there is no such document in this workspace, or it was erased")
     table = tables.read_part(tables.part_path(workspace.masked, index), ["doc_id", "text"])
     text = next((row["text"] for row in table.to_pylist() if row["doc_id"] == doc_id), None)
@@ -59,7 +62,7 @@ def restore_document(workspace: Workspace, doc_id: str) -> str:
         raise WorkspaceError("the second pass held this document back: it has no masked text to restore")
     originals: list[str] = []
     position = 0
-    for _, _, entry in rows:
+    for _, _, entry in chain([first], rows):
         replacements = [Replacement(*row) for row in entry["replacements"]]
         originals.append(restore_text(text[position : position + entry["length"]], replacements))
         position += entry["length"]
