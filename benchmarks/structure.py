@@ -148,11 +148,9 @@ def repeated_classes(files: Mapping[str, Path]) -> dict[str, list[str]]:
 
 
 def lines_per_line(folder: str, files: Mapping[str, Path]) -> float:
-    """Return the lines of tests, with the cases that they read, per line of code of a package; "" for all."""
+    """Return the lines of tests per line of code of a package; "" for all packages."""
     code = [file for name, file in files.items() if not folder or name.split(".")[0] == folder]
-    tests = [*(ROOT / "tests" / folder).rglob("*.py")]
-    if folder in ("", "nlp"):
-        tests.append(ROOT / "fixtures" / "field_cases.py")
+    tests = (ROOT / "tests" / folder).rglob("*.py")
     return round(sum(map(_lines, tests)) / sum(map(_lines, code)), 2)
 
 

@@ -1,4 +1,4 @@
-"""The field cases of `fixtures/field_cases.py`, masked with `light` from end to end.
+"""The field cases of `field_cases.py`, masked with `light` from end to end.
 
 What must be gone is gone wherever a word begins with it; what must stay is law, or an ordinary word that a
 detector could take for a name.
@@ -11,10 +11,10 @@ from functools import cache
 
 import pytest
 
-from fixtures.field_cases import CASES, Case
 from lexveil.nlp.masking.policy import Preset
 from lexveil.pipeline.masking.texts import mask_texts
 from lexveil.pipeline.settings import MaskSettings
+from tests.nlp.masking.field_cases import CASES, Case
 
 
 @cache
