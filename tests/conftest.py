@@ -99,6 +99,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let the interpreter free all of it: libraries report on stderr what is left at its end."""
+    gc.unfreeze()
+
+
 @dataclass(frozen=True)
 class Finished:
     """A workspace in which the main job has run. Copy it before changing it.
