@@ -100,8 +100,7 @@ class ModelCard:
 
     def to_markdown(self) -> str:
         """Return the card as Markdown, for people."""
-        shown = [f.name for f in fields(self) if f.name != "joint" or self.joint is not None]
-        rows = "\n".join(f"| {name.replace('_', ' ')} | {getattr(self, name)} |" for name in shown)
+        rows = "\n".join(f"| {f.name.replace('_', ' ')} | {getattr(self, f.name)} |" for f in fields(self))
         lines = NOT_COVERED if self.label_source == "settings" else (*NOT_COVERED, PRIVATE_LABELS)
         gaps = "\n".join(f"- {line.format(unit=self.unit)}" for line in lines)
         return (

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
+import zstandard
 
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.settings import Settings
@@ -28,6 +29,7 @@ from lexveil.pipeline.workspace.documents import read_quarantine
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import MasterKey, unseal
 
+ZSTD = b"\x28\xb5\x2f\xfd"  # how its frames begin
 LETTERS = "bcdfghjklmnpqrstvwxz"
 
 
@@ -133,11 +135,14 @@ class Opener:
 
     def open(self, sealed: bytes) -> Iterator[bytes]:
         """Yield what opens to text, and what is sealed within it."""
-        if len(sealed) < 30 or sealed[0] != 1:
+        if len(sealed) < 30 or sealed[0] not in (1, 2):
             return
         for key in self._keys:
-            if _is_text(self._decrypt(key, sealed[: 13 + 64 + 16])):
+            head = self._decrypt(key, sealed[: 13 + 64 + 16])
+            if head.startswith(ZSTD) if sealed[0] == 2 else _is_text(head):
                 opened = self._decrypt(key, sealed)
+                if sealed[0] == 2:
+                    opened = zstandard.ZstdDecompressor().decompress(opened)
                 yield opened
                 for value in _list_hex(opened):
                     yield from self.open(value)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.deadlines import HANGS_AFTER
+from tests.flows.command_line import Output, call
 
 ROOT = Path(__file__).parents[2]
 OFFICES, STEPS = 3, 25
@@ -211,3 +212,27 @@ def test_an_upload_does_not_stay_on_the_disk(rehearsed: Rehearsed) -> None:
         assert not (rehearsed.evidence(index, 0).parent / "upload.sealed").exists()
         assert b"PRIVATE KEY" in (rehearsed.office(index) / "protected" / "joint" / "key.pem").read_bytes()
         assert b"ENCRYPTED" in (rehearsed.office(index) / "protected" / "joint" / "key.pem").read_bytes()
+
+
+def test_offices_draft_and_sign_the_next_agreement_by_commands(
+    rehearsed: Rehearsed, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def join(command: str, *arguments: object) -> Output:
+        return call(capsys, "join", command, *arguments, "--config", rehearsed.config, "--json")
+
+    first = ("-w", rehearsed.office(0))
+    assert join("verify", rehearsed.agreement, *first).json["steps"] == STEPS
+    offers = [tmp_path / f"offer-{index}.json" for index in range(OFFICES)]
+    for index, offer in enumerate(offers):
+        where = ("--name", f"office-{index + 1}", "--address", f"127.0.0.1:{9000 + index}", "--out", offer)
+        assert join("offer", *where, "-w", rehearsed.office(index)).code == 0
+    agreement = tmp_path / "agreement.json"
+    drafted = join("draft", agreement, *offers, "--epsilon", "2").json
+    assert (drafted["offices"], drafted["steps"]) == (OFFICES, STEPS)
+    assert 0 < drafted["owners"] <= 30  # some are held out
+    assert 1.9 < drafted["epsilon"] <= 2
+    assert join("sign", agreement, *first).code == 0
+    assert join("status", agreement, *first).code == 0
+    refused = join("draft", tmp_path / "two.json", *offers[:2], "--protection", "sum")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert not (tmp_path / "two.json").exists()
