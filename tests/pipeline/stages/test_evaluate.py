@@ -167,7 +167,7 @@ def replace_vectors(path: Path) -> None:
     """Make the vectors of an encoded part useless, as its key says nothing of."""
     table, result = tables.read_part(path), tables.read_result(path)
     assert result is not None
-    zeros = [[0.0] * len(row) for row in table.column("embedding").to_pylist()]
+    zeros = [[0.0] * len(row or ()) for row in table.column("embedding").to_pylist()]
     nothing = pa.array(zeros, pa.list_(pa.float32()))
     at = table.column_names.index("embedding")
     table = table.set_column(at, "embedding", nothing)
