@@ -192,7 +192,7 @@ class TestWithoutAList:
         known = load_split(workspace, known=labels)
         assert known.labels == labels
         utility = evaluate(workspace, saved.name).utility
-        assert (utility is not None) == any(row.label for row in known.held_out)  # a random key holds them out
+        assert (utility is not None) == any(row.label for row in known.held_out)  # by a random key
 
     def test_a_model_of_an_earlier_version_keeps_its_names(self, finished: Finished) -> None:
         """Its labels were not masked: it stays the current model, and nothing is charged again."""
