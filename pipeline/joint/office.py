@@ -94,7 +94,7 @@ def make_offer(workspace: Workspace, name: str, address: str, each: ForEach = ru
         AgreementError: name or address cannot be used.
     """
     split, config = _load(workspace, each)
-    certificate = _open_identity(workspace, name).certificate.read_text()
+    certificate = _open_certificate(workspace, name)
     setup = _describe_setup(workspace, split, config)
     try:
         return OfficeOffer(
@@ -219,7 +219,7 @@ def verify_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
         _exchange_consent(None, folder, agreement)
         model = open_model(saved.folder, workspace.settings)
         replayed = _replay(workspace, agreement, journal, model.config)
-    if not _have_equal_weights(model, replayed):
+    if not have_equal_weights(model, replayed):
         raise JointTrainingError(
             "the saved model does not have the weights that the signed sums give: it was changed, or another "
             "machine trained it"
@@ -252,7 +252,7 @@ def describe_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
         "unit": agreement.setup.unit,
         "signed": (folder / "consent").exists(),
         "steps": f"{Journal(folder, None).count()} of {agreement.steps}",
-        "trained": any(model.name == _name_model(agreement) for model in list_models(workspace)),
+        "trained": find_joint_model(workspace, agreement) is not None,
     }
 
 
@@ -334,8 +334,8 @@ def _password(workspace: Workspace) -> bytes:
     return workspace.keys.purpose_key("joint-identity").hex().encode()
 
 
-def _open_identity(workspace: Workspace, name: str) -> Identity:
-    """Return this office's certificate and key, which are made at first use."""
+def _open_certificate(workspace: Workspace, name: str) -> str:
+    """Return this office's certificate, PEM; it is made with its key at first use."""
     folder = _identity_folder(workspace)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     certificate, key = folder / "certificate.pem", folder / "key.pem"
@@ -343,7 +343,7 @@ def _open_identity(workspace: Workspace, name: str) -> Identity:
         signer = Signer.create()
         write_atomically(key, signer.to_pem(_password(workspace)))
         write_atomically(certificate, signer.certify(name, datetime.datetime.now(datetime.UTC)))
-    return Identity(0, certificate, key, _password(workspace))
+    return certificate.read_text()
 
 
 def _load_signer(workspace: Workspace) -> Signer:
@@ -479,7 +479,8 @@ def _replay(
     return fit_owners(config, _NoOwners(), train, agreement.plan_steps(), random, group=offices)[0]
 
 
-def _have_equal_weights(one: FeatureModel, other: FeatureModel) -> bool:
+def have_equal_weights(one: FeatureModel, other: FeatureModel) -> bool:
+    """Return True if two models have the same weights, bit for bit."""
     first, second = one.state_dict(), other.state_dict()
     return first.keys() == second.keys() and all(first[name].equal(second[name]) for name in first)
 

@@ -11,7 +11,13 @@ from typing import Any
 
 from lexveil.pipeline.errors import AgreementError, JointTrainingError, SettingsError
 from lexveil.pipeline.joint.agreement import Protection, draft_agreement, read_agreement
-from lexveil.pipeline.joint.office import describe_run, find_joint_model, make_offer, sign_agreement
+from lexveil.pipeline.joint.office import (
+    describe_run,
+    find_joint_model,
+    have_equal_weights,
+    make_offer,
+    sign_agreement,
+)
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.request import prepare_workspace
 from lexveil.pipeline.settings import Settings
@@ -73,11 +79,8 @@ def summarize_rehearsal(agreement: Path, workspaces: Sequence[Path], settings: S
     agreed = read_agreement(agreement)
     opened = [Workspace.open(location, settings) for location in workspaces]
     saved = [model for one in opened if (model := find_joint_model(one, agreed)) is not None]
-    models = [open_model(one.folder, settings).state_dict() for one in saved]
-    first = models[0]
-    if len(models) < len(opened) or not all(
-        first[name].equal(other[name]) for other in models[1:] for name in first
-    ):
+    models = [open_model(one.folder, settings) for one in saved]
+    if len(models) < len(opened) or not all(have_equal_weights(models[0], other) for other in models[1:]):
         raise JointTrainingError("the offices do not have the same model")
     described = describe_run(opened[0], agreed)
     del described["office"], described["signed"], described["trained"]

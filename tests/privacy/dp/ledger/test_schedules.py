@@ -23,13 +23,6 @@ OTHER = Charge(noise_multiplier=8.0, sample_rate=0.2, steps=60)
 DELTA = 1e-5
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    ledger.set_limit(OWNERS, 3.0, DELTA)
-    return ledger
-
-
 def spend_weeks(ledger: Ledger, first: int, last: int) -> None:
     for week in range(first, last):
         ledger.commit(ledger.reserve(OWNERS, WEEKLY, str(week)).id, WEEKLY.steps)

@@ -6,7 +6,6 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,13 +20,6 @@ from tests.privacy.dp.ledger.test_export_tampering import rehash, with_payload
 OWNERS, OTHERS = Population("judgments", unit="owner"), Population("letters")
 RUN = Charge(8.0, 0.2, 100)
 DELTA = 1e-5
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    ledger.set_limit(OWNERS, 3.0, DELTA)
-    return ledger
 
 
 @pytest.fixture
