@@ -131,11 +131,12 @@ def test_a_session_goes_on_with_its_head_beside_the_new_one_and_ends_with_it(
         wait_until(lambda: caller.classify(session, honest.request).status_code == 404)
         gone = caller.http.get(f"/v1/extractor/config.json?manifest={before}")
         assert (gone.status_code, gone.json()["error"]) == (409, "outdated")
-        assert len(list(state.keys_folder.iterdir())) == 1
-        assert [path.name for path in bundle.folder.iterdir() if path.is_dir()] == ["new-1"]
+        # A head is no longer served before its sessions are ended and its files are deleted.
+        wait_until(lambda: len(list(state.keys_folder.iterdir())) == 1)
+        wait_until(lambda: [path.name for path in bundle.folder.iterdir() if path.is_dir()] == ["new-1"])
         withdraw(bundle, "new")
         wait_until(lambda: caller.http.get("/readyz").status_code == 503)
-        assert not list(state.keys_folder.iterdir())
+        wait_until(lambda: not list(state.keys_folder.iterdir()))
 
 
 def test_an_honest_client_notices_nothing(bundle: ServingBundle) -> None:
