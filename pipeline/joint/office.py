@@ -1,10 +1,9 @@
-"""One office's part in a joint training: what it offers, signs, charges, sends and keeps."""
+"""One office's part in a joint training: what it offers, charges, trains and keeps."""
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,18 @@ from lexveil.pipeline.errors import (
     TrainingStoppedError,
 )
 from lexveil.pipeline.joint.agreement import Agreement, OfficeOffer, Setup
+from lexveil.pipeline.joint.identity import (
+    build_summing,
+    connect,
+    exchange_consent,
+    find_own,
+    has_consented,
+    load_signer,
+    open_certificate,
+    run_folder,
+    sign_consent,
+    translate_failures,
+)
 from lexveil.pipeline.logs import log
 from lexveil.pipeline.masking.record import build_masking_record
 from lexveil.pipeline.models.card import ModelCard
@@ -44,25 +55,11 @@ from lexveil.privacy.dp.batches import Batch
 from lexveil.privacy.dp.engine import NonFiniteWeightsError
 from lexveil.privacy.dp.ledger.ledger import Population
 from lexveil.privacy.dp.randomness import SecureRandom
-from lexveil.privacy.files import write_atomically
 from lexveil.privacy.joint.journal import Journal
-from lexveil.privacy.joint.mesh import Identity, Mesh, OfficeLeftError, Peer
 from lexveil.privacy.joint.offices import Offices, catch_up
-from lexveil.privacy.joint.secret_sharing import InconsistentSharesError, JoinExtraMissingError
-from lexveil.privacy.joint.signing import ForgedError, Place, Signer
-from lexveil.privacy.joint.summing import (
-    EquivocationError,
-    OpenSumming,
-    Parties,
-    SecretSumming,
-    Summing,
-    UploadRefusedError,
-    bound_upload,
-)
 
-_AGREED, _RUN = "agreement", "run.json"
+_RUN = "run.json"
 _COMPLETE = b"complete"
-_GO_ON = "give the command again in every office: it goes on, and is charged once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,7 @@ def make_offer(workspace: Workspace, name: str, address: str, each: ForEach = ru
         AgreementError: name or address cannot be used.
     """
     split, config = _load(workspace, each)
-    certificate = _open_certificate(workspace, name)
+    certificate = open_certificate(workspace, name)
     setup = _describe_setup(workspace, split, config)
     try:
         return OfficeOffer(
@@ -114,15 +111,12 @@ def sign_agreement(workspace: Workspace, agreement: Agreement) -> None:
         BudgetRefusedError: the ledger would refuse the charge.
     """
     split, config = _load(workspace, run_one_by_one)
-    index = _find_own(workspace, agreement)
+    index = find_own(workspace, agreement)
     _check_own(workspace, agreement, index, split, config)
     plan = agreement.plan_charge()
     with open_reconciled_ledger(workspace) as (ledger, population):
         check_before_charging(workspace, ledger, population, split, {_digest_run(workspace, agreement): plan})
-    folder = _folder(workspace, agreement)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    signed = _load_signer(workspace).sign(_place_of_consent(agreement, index), agreement.to_bytes())
-    write_atomically(folder / "consent", signed)
+    sign_consent(workspace, agreement, index)
 
 
 def train_jointly(
@@ -151,14 +145,14 @@ def train_jointly(
         TrainingStoppedError: a weight was not finite after a step.
     """
     split, config = _load(workspace, each)
-    index = _find_own(workspace, agreement)
+    index = find_own(workspace, agreement)
     _check_own(workspace, agreement, index, split, config)
-    folder = _folder(workspace, agreement)
-    if not (folder / "consent").exists():
+    folder = run_folder(workspace, agreement)
+    if not has_consented(folder):
         raise AgreementError("this office has not signed the agreement: lexveil join sign")
     digest = _digest_run(workspace, agreement)
     _bind_run(folder, digest)
-    with _translate_failures(agreement), open_reconciled_ledger(workspace) as (ledger, population):
+    with translate_failures(agreement), open_reconciled_ledger(workspace) as (ledger, population):
         if (existing := find_joint_model(workspace, agreement)) is not None:
             return JointOutcome(existing, new=False, recalled=agreement.steps)
         plan = agreement.plan_charge()
@@ -167,15 +161,15 @@ def train_jointly(
             log.warning(describe_few_units(agreement.owners, population.unit))
         # The others may have finished: an office that has all steps needs nobody.
         complete = Journal(folder, None).count() >= agreement.steps
-        with nullcontext() if complete else _connect(workspace, agreement, index, patience) as mesh:
-            _exchange_consent(mesh, folder, agreement)
+        with nullcontext() if complete else connect(workspace, agreement, index, patience) as mesh:
+            exchange_consent(mesh, folder, agreement)
             reserved = reserve(workspace, ledger, population, plan, digest, _name_model(agreement))
             if reserved.secret is None:
                 raise AgreementError(
                     "the ledger has settled this run, and its model is gone: draft a new one"
                 )
             random = SecureRandom(reserved.secret.key)
-            summing = _build_summing(agreement, mesh, _load_signer(workspace))
+            summing = build_summing(agreement, mesh, load_signer(workspace))
             journal = Journal(folder, random.derive("joint-upload"))
             recalled = agreement.steps if mesh is None else catch_up(mesh, journal, summing, agreement.steps)
             offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners)
@@ -207,16 +201,16 @@ def verify_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
         AgreementError: this office has no part in the agreement, or an office has not signed it.
         JointTrainingError: something was changed; the message names the office whose signature fails.
     """
-    index = _find_own(workspace, agreement)
-    folder = _folder(workspace, agreement)
+    index = find_own(workspace, agreement)
+    folder = run_folder(workspace, agreement)
     journal = Journal(folder, None)
     steps = journal.count()
     if steps < agreement.steps or (saved := find_joint_model(workspace, agreement)) is None:
         raise AgreementError(
             f"the training is not over: {steps} of {agreement.steps} steps are complete here"
         )
-    with _translate_failures(agreement):
-        _exchange_consent(None, folder, agreement)
+    with translate_failures(agreement):
+        exchange_consent(None, folder, agreement)
         model = open_model(saved.folder, workspace.settings)
         replayed = _replay(workspace, agreement, journal, model.config)
     if not have_equal_weights(model, replayed):
@@ -235,8 +229,8 @@ def verify_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
 
 def describe_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
     """Return the agreement and how far this office is, for people."""
-    index = _find_own(workspace, agreement)
-    folder = _folder(workspace, agreement)
+    index = find_own(workspace, agreement)
+    folder = run_folder(workspace, agreement)
     plan = agreement.plan_charge()
     return {
         "agreement": agreement.digest.hex(),
@@ -250,7 +244,7 @@ def describe_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
         "epsilon": plan.epsilon(agreement.delta),
         "delta": agreement.delta,
         "unit": agreement.setup.unit,
-        "signed": (folder / "consent").exists(),
+        "signed": has_consented(folder),
         "steps": f"{Journal(folder, None).count()} of {agreement.steps}",
         "trained": find_joint_model(workspace, agreement) is not None,
     }
@@ -306,92 +300,6 @@ def _check_own(
             f"this office has {split.n_owners} owners to train on, the agreement says "
             f"{agreement.offices[index].owners}: make a new offer, or a new agreement"
         )
-
-
-def _find_own(workspace: Workspace, agreement: Agreement) -> int:
-    """Return the index of this office: that of its certificate.
-
-    Raises:
-        AgreementError: it is not in the agreement.
-    """
-    path = _identity_folder(workspace) / "certificate.pem"
-    mine = path.read_text() if path.exists() else None
-    for index, office in enumerate(agreement.offices):
-        if office.certificate == mine:
-            return index
-    raise AgreementError("this office's certificate is not in the agreement: make an offer with it first")
-
-
-def _identity_folder(workspace: Workspace) -> Path:
-    return workspace.local / "joint"
-
-
-def _folder(workspace: Workspace, agreement: Agreement) -> Path:
-    return _identity_folder(workspace) / agreement.digest.hex()[:32]
-
-
-def _password(workspace: Workspace) -> bytes:
-    return workspace.keys.purpose_key("joint-identity").hex().encode()
-
-
-def _open_certificate(workspace: Workspace, name: str) -> str:
-    """Return this office's certificate, PEM; it is made with its key at first use."""
-    folder = _identity_folder(workspace)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    if not certificate.exists():
-        signer = Signer.create()
-        write_atomically(key, signer.to_pem(_password(workspace)))
-        write_atomically(certificate, signer.certify(name, datetime.datetime.now(datetime.UTC)))
-    return certificate.read_text()
-
-
-def _load_signer(workspace: Workspace) -> Signer:
-    return Signer.from_pem((_identity_folder(workspace) / "key.pem").read_bytes(), _password(workspace))
-
-
-def _connect(workspace: Workspace, agreement: Agreement, index: int, patience: float) -> Mesh:
-    folder = _identity_folder(workspace)
-    identity = Identity(index, folder / "certificate.pem", folder / "key.pem", _password(workspace))
-    peers: list[Peer] = []
-    for office in agreement.offices:
-        host, _, port = office.address.rpartition(":")
-        peers.append(Peer(office.name, host, int(port), office.parsed.der))
-    return Mesh(identity, peers, patience)
-
-
-def _place_of_consent(agreement: Agreement, index: int) -> Place:
-    return Place(agreement.digest, _AGREED, 0, index)
-
-
-def _exchange_consent(mesh: Mesh | None, folder: Path, agreement: Agreement) -> None:
-    """Exchange the signatures under the agreement, and keep them; without a mesh, check those that were kept.
-
-    Raises:
-        ForgedError: an office has not signed this agreement.
-    """
-    paths = [folder / f"consent.{index}" for index in range(len(agreement.offices))]
-    if mesh is None:
-        consents = [path.read_bytes() if path.exists() else b"" for path in paths]
-    else:
-        consents = mesh.exchange([(folder / "consent").read_bytes()] * len(paths))
-    for index, (office, signed) in enumerate(zip(agreement.offices, consents, strict=True)):
-        office.parsed.open(_place_of_consent(agreement, index), signed)
-        if mesh is not None:
-            write_atomically(paths[index], signed)
-
-
-def _build_summing(agreement: Agreement, mesh: Mesh | None, signer: Signer | None) -> Summing:
-    noise, weights = agreement.plan_noise(), agreement.setup.weights
-    certificates = tuple(office.parsed for office in agreement.offices)
-    parties = Parties(agreement.digest, certificates, weights)
-    bounds = [
-        bound_upload(noise, weights, office.owners, agreement.offices_per_owner)
-        for office in agreement.offices
-    ]
-    if agreement.protection == "office":
-        return OpenSumming(parties, bounds, mesh, signer)
-    return SecretSumming(parties, bounds, agreement.threshold, mesh, signer)
 
 
 def _digest_run(workspace: Workspace, agreement: Agreement) -> str:
@@ -473,7 +381,7 @@ def _replay(
 ) -> FeatureModel:
     """Return the model that the signed sums give."""
     random = SecureRandom()
-    summing = _build_summing(agreement, None, None)
+    summing = build_summing(agreement, None, None)
     offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners)
     train = workspace.settings.train.model_copy(update={"device": "cpu"})
     return fit_owners(config, _NoOwners(), train, agreement.plan_steps(), random, group=offices)[0]
@@ -483,23 +391,3 @@ def have_equal_weights(one: FeatureModel, other: FeatureModel) -> bool:
     """Return True if two models have the same weights, bit for bit."""
     first, second = one.state_dict(), other.state_dict()
     return first.keys() == second.keys() and all(first[name].equal(second[name]) for name in first)
-
-
-@contextmanager
-def _translate_failures(agreement: Agreement) -> Generator[None]:
-    """Say in one line which office has left, or has sent what it may not.
-
-    Raises:
-        JointTrainingError: one has.
-        TrainingRefusedError: the extra is not installed.
-    """
-    try:
-        yield
-    except JoinExtraMissingError as error:
-        raise TrainingRefusedError(str(error)) from None
-    except OfficeLeftError as error:
-        raise JointTrainingError(f"{error}; {_GO_ON}") from None
-    except InconsistentSharesError as error:
-        raise JointTrainingError(str(error)) from None
-    except (ForgedError, UploadRefusedError, EquivocationError) as error:
-        raise JointTrainingError(f"office {agreement.offices[error.office].name}: {error}") from None
