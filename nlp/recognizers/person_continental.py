@@ -31,6 +31,9 @@ from lexveil.nlp.vocabulary import (
 
 _WORD = rf"(?:(?:[dDlLO]['’]|Mc|Mac)?[{UPPER}][{LOWER}]+(?:['’-][{UPPER}{LOWER}]+)*|[{UPPER}]{{2,}}(?:['’-][{UPPER}]+)*|[{UPPER}]\.(?:-?[{UPPER}]\.)*)"
 _PARTICLE = r"(?:van(?: de[rn]?| 't)?|von|de(?: la| las| los|l)?|del|della|degli|dei|di|da|das|dos|do|du|des|le|la|el|ter|ten|ibn|bin|y|e)"
+_PARTICLES = frozenset(
+    "van de der den von la las los l del della degli dei di da das dos do du des le el ter ten ibn bin y e i".split()
+)
 _RUN = CONTINENTAL.compile(
     rf"(?<![\w.@-])(?:{_WORD})(?: (?:{_PARTICLE} ){{0,2}}{_WORD}){{0,5}}(?![\w@]|\.\w)"
 )
@@ -138,6 +141,38 @@ _TITLES = frozenset(
     wyrok postanowienie pełnomocnik obrońca biegły wnioskodawca uczestnik
     """.split()
 )
+# Words that contracts define and then write with a capital. None is a usual name; a name may follow or precede.
+_DEFINED = frozenset(
+    """
+    konta konto kontem kontu koncie konta kont spory sporu sporem sporów sporze spór strona strony stronę stroną stronie
+    stron stronom stronami stronach danych danymi danym towar towary towaru towarów towarem zasady zasad zasadom
+    zasadami zasadach ciebie cię tobą tobie państwa państwu państwem
+    jeśli jeżeli możemy mamy zarówno wyjąwszy lub ani ponieważ gdy aby
+    contratto contratti contrattuale servizio servizi utente utenti condizioni condizione termini fornitore fornitori
+    cliente clienti acquirente venditore licenza licenziatario licenziante sito contenuti contenuto prodotto prodotti
+    piattaforma
+    contrat contrats contractuel service services utilisateur utilisateurs conditions fournisseur fournisseurs client
+    clients acheteur vendeur licence licencié site contenu contenus produit produits plateforme
+    contrato contratos servicio servicios usuario usuarios condiciones proveedor proveedores clientes comprador vendedor
+    licencia sitio contenidos producto productos plataforma
+    serviço serviços usuário usuários utilizador utilizadores condições termos fornecedor fornecedores licença conteúdo
+    conteúdos produto produtos
+    overeenkomst dienst diensten gebruiker gebruikers voorwaarden leverancier klant klanten koper verkoper licentie
+    partijen
+    """.split()
+)
+# Polish declines them.
+_DEFINED_STEMS = tuple(
+    """
+    usług umow użytkown warunk warunek treśc treść regulamin witryn portal oprogramowan produkt serwis dostawc licencj
+    postanowie materiał podmiot wytyczn polityk polityc aplikacj sprzedawc sprzedając kupując konsument klient płatnoś
+    zamówie internet spółk spółc aktualizacj odpowiedzialno zakwaterowan załącznik artykuł procedur niniejsz wszelk
+    korzystan twoj twój
+    """.split()
+)
+# A passage of so many words in capitals, of which several are small ones, is emphasis.
+_CAPITALS = CONTINENTAL.compile(rf"(?<!\w)[{UPPER}]+(?:[,;]? [{UPPER}]+){{7,}}(?!\w)")
+_FEWEST_SMALL = 2
 # The seat of a court belongs to the law, not to a person.
 _COURT_BEFORE = re.compile(
     r"(?i:\b(?:tribunal|tribunaux|cour|juridiction|barreau|conseil|juzgado|audiencia|corte|foro|comarca|sąd|sądu|sądem|okręgow\w+|rejonow\w+|rechtbank|gerechtshof|sud|suda|prefecture|préfecture|parquet|procura|fiscalía|tribunale)\b(?: (?:d['’]appel|judiciaire|correctionnel|administratif|régional|civil[e]?|penal|social|mercantil|laboral|provincial|okręgow\w+|rejonow\w+|apelacyjn\w+|superior|supremo|de (?:grande instance|commerce|police|primera instancia|lo \w+|justiça|apelación)|di (?:appello|cassazione)|n[º°o.]{1,2} ?\d+|\d+)){0,4} (?:de |d['’]|du |des |di |del |da |do |te |w |we |u |en |in |van ))\Z"
@@ -161,8 +196,9 @@ class ContinentalPersonRecognizer(RuleRecognizer):
         """Yield the names in `text`."""
         bodies = sorted((*find_ranges(institutions.RULES, text), *find_in_capitals(institutions.RULES, text)))
         starts = [start for start, _ in bodies]
+        emphasized = [found.span() for found in _CAPITALS.finditer(text) if _is_emphasis(found.group())]
         for run in _RUN.finditer(text):
-            if _is_heading(text, run.start(), run.end()):
+            if _is_heading(text, run.start(), run.end()) or _is_within(emphasized, run):
                 continue
             within = bodies[max(0, bisect_left(starts, run.start()) - 1) : bisect_left(starts, run.end())]
             for start, end in find_uncovered(*run.span(), within):
@@ -196,7 +232,8 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
             continue
         first = piece.start() == start and opens and word in _DOCUMENT_WORDS
         known = begin is None and _is_known(text, piece, end) and not _is_cued(text, piece.start())
-        if word in _TITLES or first or known:
+        defined = _is_defined(word) and not _is_cued(text, piece.start())
+        if word in _TITLES or first or known or defined:
             yield from _judge(text, begin, last)
             begin = None
         elif begin is None:
@@ -242,6 +279,22 @@ def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
 def _is_cued(text: str, start: int) -> bool:
     """Return True if a title or a role comes right before."""
     return _CUE.search(text, max(0, start - 32), start) is not None
+
+
+def _is_defined(word: str) -> bool:
+    """Return True for a word that contracts define."""
+    plain = re.sub(r"^[dl]['’]", "", word)
+    return plain in _DEFINED or plain.startswith(_DEFINED_STEMS)
+
+
+def _is_emphasis(passage: str) -> bool:
+    """Return True for capitals that are a sentence, not a list of names."""
+    words = re.findall(r"\w+", passage.casefold())
+    return sum(word in _DOCUMENT_WORDS and word not in _PARTICLES for word in words) >= _FEWEST_SMALL
+
+
+def _is_within(ranges: list[tuple[int, int]], run: re.Match[str]) -> bool:
+    return any(start <= run.start() and run.end() <= end for start, end in ranges)
 
 
 def _is_known(text: str, piece: re.Match[str], end: int) -> bool:

@@ -30,6 +30,14 @@ from tests.nlp.recognizers.marked import find_in, normalize
         "Истец ⟦Синичкина Тамара Аркадьевна⟧ обратилась в суд.",
         "Svjedok ⟦Krešimir Vukoja⟧ je rekao da ⟦Ljubica Đurđević⟧ nije došla.",
         "LE PRÉSIDENT DE LA CHAMBRE SOCIALE",
+        "Dostawca świadczy Usługi na rzecz Użytkownika według Regulaminu i Umowy, chyba że ⟦Wierzbowska⟧ odmówi.",
+        "Wobec Użytkownika ⟦Kowalczuk⟧ stosuje się Warunki Korzystania, a Konto usuwa się na wniosek.",
+        "Akceptując Warunki, oświadcza, że UŻYTKOWNIK NIE PONOSI ODPOWIEDZIALNOŚCI ZA STRATY LUB SZKODY, jak ⟦Wierzbowska⟧.",
+        "Il Fornitore presta il Servizio secondo il Contratto; l'Utente ⟦Malaspina⟧ accetta le Condizioni.",
+        "Le présent Contrat lie le Fournisseur et l'Utilisateur, et ⟦Solange Trévidic⟧ du Client.",
+        "El Usuario acepta las Condiciones del Servicio; doña ⟦Maite Urquizo⟧ no.",
+        "Tak mówi Pan ⟦Zasada⟧ i Pani ⟦Umowska⟧.",
+        "Ont signé ⟦TRÉVIDIC YANN⟧, ⟦CAZENEUVE AURÈLE⟧, ⟦GUERNEVEL SOLANGE⟧, ⟦PONS LUC⟧, selon eux.",
     ],
 )
 def test_people(text: str) -> None:
