@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
@@ -39,15 +39,15 @@ _add = engine._add  # pyright: ignore[reportPrivateUsage]
 class NoNoise(SecureRandom):
     """Adds nothing."""
 
-    def normal(self, label: str, step: int, n: int) -> Tensor:
-        return 0.0 * super().normal(label, step, n)
+    def whole_normals(self, label: str, step: int, n: int, parts: int = 4) -> Iterator[Any]:
+        return (0.0 * piece for piece in super().whole_normals(label, step, n, parts))
 
 
 class HalfNoise(SecureRandom):
     """Adds half of what was claimed."""
 
-    def normal(self, label: str, step: int, n: int) -> Tensor:
-        return 0.5 * super().normal(label, step, n)
+    def whole_normals(self, label: str, step: int, n: int, parts: int = 4) -> Iterator[Any]:
+        return (0.5 * piece for piece in super().whole_normals(label, step, n, parts))
 
 
 class TwiceTheRate(SecureRandom):
@@ -61,8 +61,8 @@ class TwiceTheRate(SecureRandom):
 class SameNoise(SecureRandom):
     """Adds the same noise in each step, so that a difference of two iterates has none."""
 
-    def normal(self, label: str, step: int, n: int) -> Tensor:
-        return super().normal(label, 0, n)
+    def whole_normals(self, label: str, step: int, n: int, parts: int = 4) -> Iterator[Any]:
+        return super().whole_normals(label, 0, n, parts)
 
 
 def _looser(keeper: BookKeeper, index: Tensor, n_owners: int, max_grad_norm: float, *more: Any) -> ClippedSum:

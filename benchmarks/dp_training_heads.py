@@ -27,6 +27,7 @@ from torch.nn import functional
 from benchmarks.contract import Figure, Outcome, run
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
 from lexveil.privacy.dp.clipping.products import linear, multiply_transposed
+from lexveil.privacy.dp.noise import add_noise, choose_grid
 from lexveil.privacy.dp.randomness import SecureRandom
 
 SEED = 13
@@ -77,10 +78,8 @@ class Noise:
 
     def add(self, gradients: Mapping[str, Tensor]) -> None:
         """Add noise of standard deviation 1 to gradients in float64."""
-        sizes = [gradient.numel() for gradient in gradients.values()]
-        drawn = self._random.normal("noise", self._step, sum(sizes)).split(sizes)
-        for gradient, noise in zip(gradients.values(), drawn, strict=True):
-            gradient.add_(noise.view(gradient.shape))
+        grid = choose_grid(1.0, 1.0, sum(gradient.numel() for gradient in gradients.values()))
+        add_noise(gradients, grid, self._random, self._step)
         self._step += 1
 
 

@@ -22,6 +22,7 @@ from lexveil.privacy.dp.batches import Batch, OwnerBatches, micro_batches
 from lexveil.privacy.dp.checkpoint import Checkpoint, TrainingState
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
 from lexveil.privacy.dp.group import SINGLE_PROCESS, Companions
+from lexveil.privacy.dp.noise import Grid, add_noise, choose_grid
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.dp.sampling import poisson_sample
 
@@ -50,8 +51,8 @@ class TrainingPlan:
     """Everything that decides a run besides data, model and key.
 
     Attributes:
-        noise_multiplier: The noise has standard deviation noise_multiplier * max_grad_norm on each coordinate
-            of the sum.
+        noise_multiplier: The noise on each coordinate of the sum has a standard deviation of
+            noise_multiplier * max_grad_norm, and a little more for the grid (`noise.choose_grid`).
         max_grad_norm: L2 norm to which each owner's gradient is clipped.
         sample_rate: Probability with which each owner takes part in a step.
         steps: Number of steps.
@@ -147,8 +148,8 @@ def train(
         max_items: Largest number of items in a micro-batch. Splitting a draw costs no privacy.
         checkpoint: File to continue from and to write.
         group: Those who train with this process. Processes of torchrun call this function with equal
-            arguments and share the micro-batches of each draw; only the first draws the noise and writes the
-            checkpoint. Offices have data and keys of their own, and add up noisy sums.
+            arguments and share the micro-batches of each draw; only the first writes the checkpoint. Offices
+            have data and keys of their own, and add up noisy sums.
 
     Raises:
         NonFiniteWeightsError: A weight has become infinite or not a number. It carries the step, which must
@@ -158,16 +159,19 @@ def train(
     Formal guarantee:
         With `private`, the final parameters (and every iterate) are (plan.epsilon(delta), delta)-DP under
         adding or removing one owner with all items, against anyone without the key. Assumptions: those of
-        BookKeeper, SecureRandom and poisson_sample; initial parameters, preprocessing and the plan do not
-        depend on private data, or are charged separately; `data.n_owners` is public; what the processes of a
-        group exchange is not observed. A gradient that is not finite counts as zero, so it neither stops the
-        run nor shows; stopping with NonFiniteWeightsError follows from the noisy sums, and is covered.
+        BookKeeper, `noise.choose_grid`, SecureRandom and poisson_sample; initial parameters, preprocessing
+        and the plan do not depend on private data, or are charged separately; `data.n_owners` is public; what
+        the processes of a group exchange is not observed. A gradient that is not finite counts as zero, so it
+        neither stops the run nor shows; stopping with NonFiniteWeightsError follows from the noisy sums, and
+        is covered.
     """
     if plan.truncation is not None and plan.truncation.n_owners != data.n_owners:
         raise ValueError(f"the plan counts {plan.truncation.n_owners} owners, the data {data.n_owners}")
     was_training = model.training
     model.train()
     iterates = _Iterates(model, plan, group.count_owners(data.n_owners))
+    weights = sum(p.numel() for p in trainable_parameters(model).values())
+    grid = choose_grid(plan.noise_multiplier, plan.max_grad_norm, weights)
     key, about = random.derive("checkpoint"), {"plan": asdict(plan), "n_owners": data.n_owners}
     losses: list[float] = []
     zeros = torch.zeros((), dtype=torch.float64)
@@ -182,7 +186,7 @@ def train(
     group.copy_from_first([steps_done, *state.values()])
     losses = losses or [math.nan] * int(steps_done)
     with BookKeeper(model) if private else nullcontext() as keeper:
-        draws = _Draws(model, data, loss, plan, random, keeper, max_items, group)
+        draws = _Draws(model, data, loss, plan, random, keeper, max_items, group, grid)
         for step in range(int(steps_done), plan.steps):
             total, mean_loss, not_finite = draws.sum_at(step)
             losses.append(mean_loss)
@@ -252,6 +256,7 @@ class _Draws:
     keeper: BookKeeper | None
     max_items: int
     group: Companions
+    grid: Grid
 
     @property
     def device(self) -> torch.device:
@@ -280,7 +285,7 @@ class _Draws:
         return total, float(sums[0]) / drawn.size if drawn.size else math.nan, float(sums[1])
 
     def _add_noise(self, step: int, total: Mapping[str, Tensor]) -> None:
-        _add_noise(total, self.plan.noise_multiplier * self.plan.max_grad_norm, self.random, step)
+        add_noise(total, self.grid, self.random, step)
 
     def _add_run(self, run: Sequence[int], total: Gradients, runs: int) -> tuple[float, int]:
         """Add the clipped gradients of a micro-batch, one of `runs`, to `total`.
@@ -359,16 +364,6 @@ def zero_gradients(model: nn.Module) -> Gradients:
 def _add(total: Gradients, gradients: Gradients, factor: float = 1.0) -> None:
     for name, gradient in gradients.items():
         total[name].add_(gradient, alpha=factor)
-
-
-def _add_noise(
-    total: Mapping[str, Tensor], standard_deviation: float, random: SecureRandom, step: int
-) -> None:
-    """Add the noise in float64; only the result may be rounded."""
-    noise = random.normal("noise", step, sum(g.numel() for g in total.values()))
-    shares = noise.split([g.numel() for g in total.values()])
-    for gradient, drawn in zip(total.values(), shares, strict=True):
-        gradient.add_(drawn.view(gradient.shape).to(gradient.device), alpha=standard_deviation)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class Companions(Protocol):
 
         Args:
             total: What this process adds, by parameter.
-            add_noise: Adds the whole noise, once; None: training without privacy.
+            add_noise: Rounds a sum to a grid and adds the whole noise; None: training without privacy.
             step: Number of the step.
         """
         ...
@@ -109,11 +109,11 @@ class Group:
     def add_up(
         self, total: Mapping[str, Tensor], add_noise: Callable[[Mapping[str, Tensor]], None] | None, step: int
     ) -> None:
-        """Replace `total` by the sum over all processes; the first adds the noise."""
+        """Replace `total` by the sum over all processes; each adds the same noise, from the same key."""
         del step
-        if add_noise is not None and self.rank == 0:
-            add_noise(total)
         self.all_reduce(total.values())
+        if add_noise is not None:
+            add_noise(total)
 
     def all_reduce(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by its sum over all processes, bit for bit the same in each process."""

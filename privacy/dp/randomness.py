@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from lexveil.privacy.dp import discrete_gaussian
 
 KEY_BYTES = 32
 # 32-bit block counter of RFC 8439: past it the keystream would repeat.
@@ -83,6 +86,31 @@ class _Uniforms:
         return drawn.mul_(2.0**-53)
 
 
+class Stream:
+    """A keystream that is read piece by piece."""
+
+    __slots__ = ("_encryptor", "_left")
+
+    def __init__(self, key: bytes, nonce: bytes) -> None:
+        """Start at the beginning. `key`: 32 bytes; `nonce`: 12 bytes."""
+        self._encryptor = Cipher(algorithms.ChaCha20(key, bytes(4) + nonce), mode=None).encryptor()
+        self._left = _STREAM_BYTES
+
+    def fill(self, numbers: np.ndarray) -> None:
+        """Overwrite an array of whole numbers with the next bytes of the stream.
+
+        Raises:
+            ValueError: The stream has no more bytes.
+        """
+        room = numbers.data.cast("B")
+        self._left -= len(room)
+        if self._left < 0:
+            raise ValueError(f"one stream holds {_STREAM_BYTES} bytes, more were requested")
+        for start in range(0, len(room), len(_ZEROS)):
+            some = room[start : start + len(_ZEROS)]
+            self._encryptor.update_into(_ZEROS[: len(some)], some)
+
+
 class SecureRandom:
     """Uniform and Gaussian draws from a 256-bit key, addressed by (label, step).
 
@@ -93,16 +121,17 @@ class SecureRandom:
     Formal guarantee:
         Under the assumption that ChaCha20 is a pseudo-random function and HKDF-SHA256 a key derivation
         function, draws are computationally indistinguishable from independent uniform bits to anyone without
-        the key; differential privacy that rests on them is computational. A Gaussian draw is the sum of four
-        independent Box-Muller normals over sqrt(4) in float64 (Holohan & Braghin 2021, "Secure Random
-        Sampling in Differential Privacy", section 4), which makes the inversion attack of Mironov 2012 ("On
-        significance of the least significant bits") infeasible as far as is known today. It is a mitigation,
-        not a proof: the float64 grid is not the real line, tails end at 8.6 standard deviations per summand,
-        and no discrete Gaussian is offered. Draws repeat bit for bit on the same machine and library
+        the key; differential privacy that rests on them is computational. `whole_normals`, of which the noise
+        of training is made, is a discrete Gaussian with the guarantee of `discrete_gaussian.draw_pieces`. A
+        draw of `normal` is the sum of four independent Box-Muller normals over sqrt(4) in float64 (Holohan &
+        Braghin 2021, "Secure Random Sampling in Differential Privacy", section 4), which makes the inversion
+        attack of Mironov 2012 ("On significance of the least significant bits") infeasible as far as is known
+        today. It is a mitigation, not a proof: the float64 grid is not the real line, and tails end at 8.6
+        standard deviations per summand. Its draws repeat bit for bit on the same machine and library
         versions; other vector units may round the last bit of log and cos differently.
     """
 
-    __slots__ = ("_key",)
+    __slots__ = ("_key", "_subkeys")
 
     def __init__(self, key: bytes | None = None) -> None:
         """Create a source of randomness.
@@ -114,6 +143,7 @@ class SecureRandom:
             ValueError: The key has another length.
         """
         self._key = secrets.token_bytes(KEY_BYTES) if key is None else bytes(key)
+        self._subkeys: dict[bytes, bytes] = {}
         if len(self._key) != KEY_BYTES:
             raise ValueError(f"the key must have {KEY_BYTES} bytes, found {len(self._key)}")
 
@@ -132,7 +162,10 @@ class SecureRandom:
         return self._subkey(b"lexveil/dp/key/1/" + purpose.encode())
 
     def _subkey(self, info: bytes) -> bytes:
-        return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._key)
+        if info not in self._subkeys:
+            kdf = HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=info)
+            self._subkeys[info] = kdf.derive(self._key)
+        return self._subkeys[info]
 
     def _address(self, label: str, step: int) -> tuple[bytes, bytes]:
         """Return key and nonce of the stream of a label and step."""
@@ -142,6 +175,17 @@ class SecureRandom:
 
     def _bytes(self, label: str, step: int, n_bytes: int) -> bytes:
         return keystream(*self._address(label, step), n_bytes)
+
+    def whole_normals(self, label: str, step: int, n: int, parts: int = 4) -> Iterator[np.ndarray]:
+        """Yield draws of `discrete_gaussian`, the same on any machine, piece by piece.
+
+        A piece is a float64 array of whole numbers, which the next piece overwrites; the pieces have `n`
+        together.
+
+        Raises:
+            ValueError: `step` is negative.
+        """
+        return discrete_gaussian.draw_pieces(parts, Stream(*self._address(label, step)).fill, n)
 
     def integers(self, label: str, step: int, n: int) -> np.ndarray:
         """Return uniform 64-bit integers. Shape: (n,), uint64.

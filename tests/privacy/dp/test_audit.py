@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 from torch import Tensor
 
-from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp import accounting, discrete_gaussian
 from lexveil.privacy.dp.audit.attacks import FEWEST, measure_exposure, measure_membership
 from lexveil.privacy.dp.audit.gate import (
     Claim,
@@ -182,30 +182,34 @@ class TestProfiles:
                 PrivacyProfile(np.array(epsilons), np.array(deltas))
 
 
+DEVIATION = math.sqrt(discrete_gaussian.variance(4))
+
+
 class Biased(SecureRandom):
-    def normal(self, label, step, n):
-        return super().normal(label, step, n) + 0.05
+    def whole_normals(self, label, step, n, parts=4):
+        return (piece + 0.05 * DEVIATION for piece in super().whole_normals(label, step, n, parts))
 
 
 class Rounded(SecureRandom):
-    def normal(self, label, step, n):
-        return (2 * super().normal(label, step, n)).round() / 2
+    def whole_normals(self, label, step, n, parts=4):
+        half = DEVIATION / 2
+        return (np.rint(piece / half) * half for piece in super().whole_normals(label, step, n, parts))
 
 
 class Smeared(SecureRandom):
     """Each draw is mixed with the next; mean and variance are right."""
 
-    def normal(self, label, step, n):
-        drawn = super().normal(label, step, n + 1)
-        return (drawn[1:] + drawn[:-1]) / math.sqrt(2)
+    def whole_normals(self, label, step, n, parts=4):
+        drawn = np.concatenate([piece.copy() for piece in super().whole_normals(label, step, n + 1, parts)])
+        return iter([(drawn[1:] + drawn[:-1]) / math.sqrt(2)])
 
 
 class NotInEmptyDraws(SecureRandom):
     """No noise where nobody was drawn."""
 
-    def normal(self, label, step, n):
+    def whole_normals(self, label, step, n, parts=4):
         someone = bool((self.uniform("poisson-sample", step, 64) < 1e-6).any())
-        return (1.0 if someone else 0.0) * super().normal(label, step, n)
+        return (piece * someone for piece in super().whole_normals(label, step, n, parts))
 
 
 class Epochs(SecureRandom):
@@ -266,8 +270,8 @@ def test_faults_of_the_noise(fault: type[SecureRandom], finder: str) -> None:
 @pytest.mark.parametrize("factor", [0.97, 1.03])
 def test_a_few_percent_of_noise_are_seen(factor: float) -> None:
     class Other(SecureRandom):
-        def normal(self, label, step, n):
-            return factor * super().normal(label, step, n)
+        def whole_normals(self, label, step, n, parts=4):
+            return (factor * piece for piece in super().whole_normals(label, step, n, parts))
 
     assert lowest(audit_noise(Other, dice(), CLAIMS[0]))["noise_variance"] < 1e-6
 

@@ -10,7 +10,9 @@ from torch.nn import functional
 
 from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.batches import Batch, TensorOwners, micro_batches
+from lexveil.privacy.dp.discrete_gaussian import variance
 from lexveil.privacy.dp.engine import NonFiniteWeightsError, TrainingPlan, train
+from lexveil.privacy.dp.noise import choose_grid
 from lexveil.privacy.dp.randomness import SecureRandom
 
 KEY = bytes(range(32))
@@ -277,9 +279,12 @@ def test_one_step_is_the_formula():
         norm = torch.cat([p.grad.flatten() for p in reference.parameters() if p.grad is not None]).norm()
         assert reference.weight.grad is not None
         total += reference.weight.grad * min(1.0, 0.1 / float(norm))
-    noise = SecureRandom(KEY).normal("noise", 0, 51)[:48].view(3, 16)
-    expected = weight - 4.0 * (total + 1.5 * 0.1 * noise) / 5
-    assert torch.allclose(model.weight.detach(), expected, rtol=1e-6)
+    grid = choose_grid(1.5, 0.1, 51)
+    noise = torch.cat([torch.from_numpy(one) for one in SecureRandom(KEY).whole_normals("grid-noise", 0, 51)])
+    noisy = grid.spacing * ((total / grid.spacing).round() + noise[:48].view(3, 16))
+    # The noise is that of the formula, up to what the grid needs.
+    assert grid.spacing * math.sqrt(variance(grid.parts)) == pytest.approx(1.5 * 0.1, rel=1e-6)
+    assert torch.allclose(model.weight.detach(), weight - 4.0 * noisy / 5, rtol=1e-6)
 
 
 def test_weights_that_are_not_finite_name_the_step():
