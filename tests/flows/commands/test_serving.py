@@ -130,6 +130,7 @@ def test_a_running_endpoint_reads_nothing_of_the_workspace_and_follows_it(
             del os.environ[name]
     assert erased.code == 0, erased.err
     wait_until(lambda: ready(url) == 503)
+    wait_until(lambda: open_log(state).read()[-1].facts == {})  # first it is no longer served
     process.kill()  # whatever becomes of the parent, the server ends
     process.wait()
     wait_until(lambda: not [one for one in below if Path(f"/proc/{one}").exists()])

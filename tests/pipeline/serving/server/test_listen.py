@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import os
 import signal
 import socket
 import ssl
@@ -201,11 +202,15 @@ class TestRestart:
         headers |= {"Host": "localhost", "Content-Length": str(len(body))}
         headers[wire.REQUEST_DIGEST] = wire.compute_digest(body)
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        workers = server.workers()
+        for worker in workers:  # it must not be done before the caller hangs up
+            os.kill(worker, signal.SIGSTOP)
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             path = f"/v1/sessions/{opened['session']}/classify"
             connection.sendall(f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + body)
-            while "lexveil_workers_busy 1.0" not in metrics(server):
-                time.sleep(0.01)
+            wait_until(lambda: "lexveil_workers_busy 1.0" in metrics(server))
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
         while not (found := [line for line in server.log.read_text().splitlines() if "/classify" in line]):
             time.sleep(0.05)
         assert json.loads(found[0])["code"] == "gone"

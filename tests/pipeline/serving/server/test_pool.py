@@ -29,6 +29,7 @@ from lexveil.pipeline.serving.server.worker import EvaluationRefusedError, Worke
 # An evaluator that does what a request says. Workers import it by name, hence a module of its own.
 EVALUATORS = """
 import json, os, resource, time
+from pathlib import Path
 
 class Told:
     max_keys_bytes = max_ciphertext_bytes = 1 << 20
@@ -46,7 +47,9 @@ class Told:
                 while True: pass
             case b"memory": bytearray(1 << 34)
             case b"slow": time.sleep(0.5)
-            case b"burn":
+            case b"gate": self.wait()
+            case b"burn" | b"gate and burn":
+                if blob != b"burn": self.wait()
                 end = time.process_time() + 0.06
                 while time.process_time() < end: pass
             case b"disk": raise OSError(28, "no space left on device")
@@ -54,6 +57,10 @@ class Told:
             case b"environment": return json.dumps(dict(os.environ)).encode()
             case b"limits": return json.dumps(resource.getrlimit(resource.RLIMIT_AS)).encode()
         return keys + blob
+
+    def wait(self):
+        while not Path(__file__).with_name("gate").exists():
+            time.sleep(0.01)
 
 def evaluators():
     return {"block": Told()}
@@ -85,6 +92,11 @@ def head(tmp_path: Path) -> dict[str, Any]:
 def keys_folder(factory: Any) -> Path:
     """The folder of the test, in which its evaluators and its keys lie."""
     return Path(sys.modules[factory.__module__].__file__ or "").parent
+
+
+def open_gate(factory: Any) -> None:
+    """Let go on what waits at the gate: no test rests on how long a request takes."""
+    (keys_folder(factory) / "gate").touch()
 
 
 def with_pool(
@@ -166,29 +178,39 @@ def test_requests_outlive_workers_that_somebody_kills(factory: Any, head: dict[s
 
 def test_who_would_wait_too_long_is_sent_away(factory: Any, head: dict[str, Any]) -> None:
     async def test(pool: EvaluationPool, _: list[None]) -> None:
-        tasks = [asyncio.ensure_future(asked(pool, head, b"slow")) for _ in range(2)]
-        await asyncio.sleep(0.1)
+        tasks = [asyncio.ensure_future(asked(pool, head, b"gate")) for _ in range(2)]
+        await asyncio.sleep(0)
         with pytest.raises(BusyError) as caught:
             await asked(pool, head, b"honest")
         assert caught.value.retry_after is not None
         assert caught.value.retry_after >= 1
+        open_gate(factory)
         await asyncio.gather(*tasks)
 
     with_pool(factory, test, waiting=1)  # of the same tenant
 
 
-async def finish_in_order(requests: dict[str, Coroutine[Any, Any, bytes]]) -> list[str]:
-    """Start requests one after the other, and return their names in the order of their answers."""
+async def finish_in_order(
+    factory: Any, requests: dict[str, Coroutine[Any, Any, bytes]], opener: str | None = None
+) -> list[str]:
+    """Start requests one after the other, and return their names in the order of their answers.
+
+    The gate opens when `opener` is answered; without one, when all have been started.
+    """
     order: list[str] = []
 
     async def note(name: str, request: Coroutine[Any, Any, bytes]) -> None:
         await request
         order.append(name)
+        if name == opener:
+            open_gate(factory)
 
     tasks: list[asyncio.Task[None]] = []
     for name, request in requests.items():
         tasks.append(asyncio.create_task(note(name, request)))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+    if opener is None:
+        open_gate(factory)
     await asyncio.gather(*tasks)
     return order
 
@@ -197,8 +219,8 @@ def test_a_flood_of_one_tenant_holds_up_no_other(factory: Any, head: dict[str, A
     """The last to come is served after one turn of the first, not after all that wait."""
 
     async def test(pool: EvaluationPool, _: list[None]) -> None:
-        flood = {f"a{n}": asked(pool, head, b"burn", b"burn", b"burn") for n in range(4)}
-        order = await finish_in_order({**flood, "b": asked(pool, head, b"x", tenant="b")})
+        flood = {f"a{n}": asked(pool, head, b"gate and burn", b"burn", b"burn") for n in range(4)}
+        order = await finish_in_order(factory, {**flood, "b": asked(pool, head, b"x", tenant="b")})
         assert order == ["b", "a0", "a1", "a2", "a3"]
 
     with_pool(factory, test, spares=0)
@@ -210,8 +232,9 @@ def test_one_long_turn_holds_up_no_other_tenant_while_there_is_a_spare(
     async def test(pool: EvaluationPool, _: list[None]) -> None:
         while pool.state().alive < 2:
             await asyncio.sleep(0.05)
-        requests = {name: asked(pool, head, b"slow") for name in ("a0", "a1")}
-        order = await finish_in_order({**requests, "b": asked(pool, head, b"x", tenant="b")})
+        requests = {name: asked(pool, head, b"gate") for name in ("a0", "a1")}
+        requests["b"] = asked(pool, head, b"x", tenant="b")
+        order = await finish_in_order(factory, requests, opener="b")
         assert order == ["b", "a0", "a1"]
 
     with_pool(factory, test)
@@ -219,9 +242,12 @@ def test_one_long_turn_holds_up_no_other_tenant_while_there_is_a_spare(
 
 def test_a_full_queue_sends_away_whoever_fills_it(factory: Any, head: dict[str, Any]) -> None:
     async def test(pool: EvaluationPool, _: list[None]) -> None:
-        flood = [asyncio.create_task(asked(pool, head, b"slow")) for _ in range(4)]
-        await asyncio.sleep(0.1)
-        assert await asked(pool, head, b"x", tenant="b") == bundles.bundle([b"key x"])
+        flood = [asyncio.create_task(asked(pool, head, b"gate")) for _ in range(4)]
+        await asyncio.sleep(0)
+        other = asyncio.create_task(asked(pool, head, b"x", tenant="b"))
+        await asyncio.sleep(0)
+        open_gate(factory)
+        assert await other == bundles.bundle([b"key x"])
         outcomes = await asyncio.gather(*flood, return_exceptions=True)
         assert [isinstance(outcome, BusyError) for outcome in outcomes] == [False, False, False, True]
 
@@ -253,9 +279,10 @@ def test_workers_compute_at_the_same_time(factory: Any, head: dict[str, Any]) ->
     async def test(pool: EvaluationPool, _: list[None]) -> None:
         while pool.state().alive < 3:  # two, and a spare
             await asyncio.sleep(0.05)
-        tasks = [asyncio.ensure_future(asked(pool, head, b"slow")) for _ in range(3)]
+        tasks = [asyncio.ensure_future(asked(pool, head, b"gate")) for _ in range(3)]
         await asyncio.sleep(0)
         assert (pool.state().busy, pool.state().waiting) == (2, 1)
+        open_gate(factory)
         await asyncio.gather(*tasks)
 
     with_pool(factory, test, workers=2)
