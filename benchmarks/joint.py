@@ -2,6 +2,7 @@
 
     python -m benchmarks.joint [--quick] [--epsilons 8 3] [--representation embedding|legal-1]
         [--cache FOLDER]
+    python -m benchmarks.joint --only step [--quick] [--protections sum office]
 
 The contracts of contract_provisions are dealt out to five offices by the direction in which their provisions
 differ most, so that each office has its own kind of contracts. Each office trains the linear head of the
@@ -9,7 +10,7 @@ shipped recipe on its own contracts with its own key: alone, or with the others 
 `lexveil join`, whose sums are here those of threads of one process. `pooled` is one office with all
 contracts. Unit owner (the contract), delta 1e-4, the same epsilon everywhere. `sum_t2` is safe against two
 offices that tell each other what they see; `office` trusts no other office. Texts are masked as in
-`dp_utility`.
+`dp_utility`. `--only step` measures what a step costs real processes (`joint_step`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from benchmarks import joint_step
 from benchmarks.contract import Figure, Outcome, run
 from benchmarks.dp_utility import DELTA, _encoded, _masked, _split
 from benchmarks.encrypted_real import CORPORA, PROVISIONS, records_of
@@ -52,13 +54,19 @@ TARGETS = {
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="one seed")
+    parser.add_argument("--only", choices=["step"], help="what a step costs, nothing else")
+    parser.add_argument("--protections", nargs="+", choices=["sum", "office"], default=["sum", "office"])
+    parser.add_argument("--quick", action="store_true", help="one seed, few steps")
     parser.add_argument("--epsilons", nargs="+", type=float, default=[8.0, 3.0])
     parser.add_argument("--representation", choices=get_args(Representation), default="embedding")
     parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and embeddings")
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
+    if arguments.only == "step":
+        figures, details = joint_step.measure_steps(arguments.protections, 6 if arguments.quick else 20)
+        sizes = {"offices": OFFICES, "weights": joint_step.WEIGHTS, "owners": joint_step.OWNERS * OFFICES}
+        return Outcome(figures, sizes, [0], details)
     if not (CORPORA / PROVISIONS / "data.jsonl.zst").is_file():
         raise SystemExit("no ../shared/corpora: nothing to measure on")
     records = _masked(list(records_of(PROVISIONS)), arguments.cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -23,16 +23,22 @@ from lexveil.flows.commands.options import (
     WorkspaceOptions,
 )
 
+if TYPE_CHECKING:
+    from lexveil.pipeline.joint.agreement import Protection
+
 AgreementArgument = Annotated[Path, typer.Argument(metavar="AGREEMENT", help="File of the agreement.")]
 ProtectionOption = Annotated[
     str,
-    typer.Option(help="sum: only the sum of all offices is opened. office: each office adds all the noise."),
+    typer.Option(
+        help="sum: only the sum of all offices is opened. office: each office adds all the noise. once: as "
+        "sum, in one message. cyclic: one office after the other takes a step."
+    ),
 ]
 Colluders = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="With sum: number of offices that may tell each other what they see. Default: 1",
+        help="With sum and once: number of offices that may tell each other what they see. Default: 1",
     ),
 ]
 OfficesPerOwner = Annotated[
@@ -193,13 +199,18 @@ def rehearse(
     console.show(summarize_rehearsal(agreement, workspaces, settings), as_json)
 
 
-def _choose_protection(protection: str) -> Literal["sum", "office"]:
+def _choose_protection(protection: str) -> Protection:
     from lexveil.pipeline.errors import SettingsError
+    from lexveil.pipeline.joint.agreement import Protection
 
-    if protection == "sum" or protection == "office":
-        return protection
-    raise SettingsError("--protection is sum or office")
+    known: tuple[Protection, ...] = get_args(Protection)
+    for one in known:
+        if one == protection:
+            return one
+    raise SettingsError(f"--protection is one of {', '.join(known)}")
 
 
 def _choose_colluders(protection: str, colluders: int | None) -> int:
-    return (1 if protection == "sum" else 0) if colluders is None else colluders
+    if colluders is None:
+        return 1 if protection in ("sum", "once") else 0
+    return colluders

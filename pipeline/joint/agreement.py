@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from lexveil.nlp.encoders.config import Kind, Objective
 from lexveil.pipeline.errors import AgreementError
+from lexveil.pipeline.joint.once import check_once, plan_once
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.recipes import plan_training
 from lexveil.privacy.dp import accounting
@@ -21,7 +22,8 @@ from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.joint.noise import SharedNoise, Sharing, plan_noise
 from lexveil.privacy.joint.signing import Certificate
 
-Protection = Literal["sum", "office"]
+Protection = Literal["sum", "office", "once", "cyclic"]
+_HIDING: tuple[Protection, ...] = ("sum", "once")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Number = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -29,6 +31,13 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 # The learning rate is part of the agreement, so it is written with fewer digits than machines may differ in.
 _DIGITS = 12
+
+
+def _check_port(address: str) -> str:
+    port = int(address.rpartition(":")[2])
+    if not 0 < port < 2**16:
+        raise ValueError("no port")
+    return address
 
 
 class _Record(BaseModel):
@@ -71,7 +80,7 @@ class OfficeOffer(_Record):
     """
 
     name: Name
-    address: Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$")]
+    address: Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$"), AfterValidator(_check_port)]
     certificate: str = Field(repr=False)
     owners: Annotated[int, Field(ge=1)]
     setup: Setup
@@ -102,15 +111,17 @@ class Agreement(_Record):
         version: version of this format.
         number: drawn at random, so that no signature of another run holds in this one.
         offices: the offices, in the order of their indices.
-        protection: "sum": the sum of all uploads alone is opened; "office": each upload, with all the noise.
-        colluders: with "sum": number of offices that may tell each other what they see.
+        protection: "sum": the sum of all uploads alone is opened; "office": each upload, with all the noise;
+            "once": as "sum", in one step of class sums (`once`); "cyclic": one office after the other takes
+            a step, with all the noise.
+        colluders: where the sum alone is opened: number of offices that may tell each other what they see.
         offices_per_owner: the most offices in which one owner has documents.
         epsilon: largest epsilon of the run.
         delta: its delta.
         noise_multiplier: noise in units of what one owner can move the sum by.
         max_grad_norm: L2 norm to which each office clips an owner's gradient.
         sample_rate: probability with which an office draws each of its owners for a step.
-        steps: number of steps.
+        steps: number of steps of the run; with "cyclic", of all offices together.
         learning_rate: step size along the noisy mean gradient.
     """
 
@@ -148,15 +159,32 @@ class Agreement(_Record):
         return sum(office.owners for office in self.offices)
 
     @property
+    def hides_uploads(self) -> bool:
+        """True if the sum of all uploads alone is opened."""
+        return self.protection in _HIDING
+
+    @property
+    def weights(self) -> int:
+        """Number of weights of an upload."""
+        return self.setup.weights - (len(self.setup.labels) if self.protection == "once" else 0)
+
+    @property
     def sharing(self) -> Sharing:
-        """Whose noise counts: with "office", each office's own alone.
+        """Whose noise counts: each office's own alone, unless the sum alone is opened.
 
         Raises:
             ValueError: the numbers do not fit together.
         """
         count = len(self.offices)
-        colluders = self.colluders if self.protection == "sum" else count - 1
-        return Sharing(count, colluders, self.offices_per_owner)
+        colluders = self.colluders if self.hides_uploads else count - 1
+        # In turns, the offices of one owner draw it in different steps.
+        return Sharing(count, colluders, 1 if self.protection == "cyclic" else self.offices_per_owner)
+
+    def list_turns(self, index: int) -> range:
+        """Return the steps in which an office has an upload."""
+        return (
+            range(index, self.steps, len(self.offices)) if self.protection == "cyclic" else range(self.steps)
+        )
 
     @property
     def threshold(self) -> int:
@@ -169,7 +197,7 @@ class Agreement(_Record):
         Raises:
             ValueError: there are no such.
         """
-        return plan_noise(self.noise_multiplier, self.max_grad_norm, self.setup.weights, self.sharing)
+        return plan_noise(self.noise_multiplier, self.max_grad_norm, self.weights, self.sharing)
 
     def plan_steps(self) -> TrainingPlan:
         """Return the plan of the training loop.
@@ -190,12 +218,17 @@ class Agreement(_Record):
 
         Formal guarantee:
             What leaves an office is (epsilon, delta)-DP for each of its owners, with the epsilon of this
-            plan, as docs/joint-training.md derives it.
+            plan, as docs/joint-training.md derives it. In turns, an owner is in the steps of its offices
+            only: those of one office, times the number of offices that it may be in.
         """
+        turns = self.steps
+        if self.protection == "cyclic":
+            turns = self.steps // len(self.offices) * self.offices_per_owner
         return replace(
             self.plan_steps(),
             noise_multiplier=self.plan_noise().noise_multiplier,
             sample_rate=self.sharing.sample_rate(self.sample_rate),
+            steps=turns,
         )
 
     def describe(self) -> str:
@@ -203,13 +236,16 @@ class Agreement(_Record):
         count = len(self.offices)
         if self.protection == "office":
             return f"{count} offices; each adds all the noise, so no other office is trusted"
+        if self.protection == "cyclic":
+            return f"{count} offices in turns; each adds all the noise, so no other office is trusted"
+        opened = "one sum" if self.protection == "once" else "the sum"
         if not self.colluders:
             return (
-                f"{count} offices; the sum alone is opened; epsilon is that of the opened sums: an office "
+                f"{count} offices; {opened} alone is opened; epsilon is that of what is opened: an office "
                 "that subtracts its own noise is left with less"
             )
         return (
-            f"{count} offices; the sum alone is opened; epsilon holds against {self.colluders} that collude"
+            f"{count} offices; {opened} alone is opened; epsilon holds against {self.colluders} that collude"
         )
 
     def check(self) -> None:
@@ -228,13 +264,7 @@ class Agreement(_Record):
                 f"office {different[0]} would train something else than office {self.offices[0].name}: "
                 "model, classes, encoder, masking, unit and max_items_per_owner must be the same"
             )
-        if self.protection == "sum" and self.threshold < 1:
-            raise AgreementError("two offices cannot hide a sum from each other: use --protection office")
-        if self.protection == "sum" and self.colluders > self.threshold:
-            raise AgreementError(
-                f"of {count} offices at most {self.threshold} may collude with protection sum, found "
-                f"{self.colluders}; protection office trusts no other office"
-            )
+        self._check_protection()
         try:
             spent = self.plan_charge().epsilon(self.delta)
         except ValueError as error:
@@ -242,6 +272,24 @@ class Agreement(_Record):
         if spent > self.epsilon:
             raise AgreementError(
                 f"the agreement's noise gives epsilon {spent:.4g}, it says {self.epsilon:.4g}"
+            )
+
+    def _check_protection(self) -> None:
+        count = len(self.offices)
+        if self.hides_uploads and self.threshold < 1:
+            raise AgreementError("two offices cannot hide a sum from each other: use --protection office")
+        if self.hides_uploads and self.colluders > self.threshold:
+            raise AgreementError(
+                f"of {count} offices at most {self.threshold} may collude with protection {self.protection}, "
+                f"found {self.colluders}; protection office trusts no other office"
+            )
+        if self.protection == "once":
+            check_once(self.setup.kind, self.setup.objective)
+            if (self.steps, self.sample_rate) != (1, 1.0):
+                raise AgreementError("protection once is one step that draws every owner")
+        if self.protection == "cyclic" and (self.steps % count or self.offices_per_owner > count):
+            raise AgreementError(
+                "protection cyclic gives each office as many turns, and an owner no more offices"
             )
 
 
@@ -272,12 +320,17 @@ def draft_agreement(
     together = _Together(setup.objective, sum(offer.owners for offer in offers))
     number = secrets.token_hex(32)
     try:
-        plan = plan_training(train.model_copy(update={"model": setup.kind, "max_batch": None}), together)
-        sharing = Sharing(len(offers), 0 if protection == "sum" else len(offers) - 1, offices_per_owner)
-        rate = sharing.sample_rate(plan.sample_rate)
+        if protection == "once":
+            plan = plan_once(train, together.n_owners)
+        else:
+            plan = plan_training(train.model_copy(update={"model": setup.kind, "max_batch": None}), together)
+        in_turns = protection == "cyclic"
+        sharing = Sharing(len(offers), 0, offices_per_owner)
+        rate = plan.sample_rate if in_turns else sharing.sample_rate(plan.sample_rate)
+        turns = plan.steps * (offices_per_owner if in_turns else 1)
         wanted = plan.noise_multiplier
-        if rate != plan.sample_rate:
-            wanted = accounting.noise_multiplier(train.epsilon, rate, plan.steps, train.delta)
+        if (rate, turns) != (plan.sample_rate, plan.steps):
+            wanted = accounting.noise_multiplier(train.epsilon, rate, turns, train.delta)
         drafted = Agreement(
             number=number,
             offices=tuple(offers),
@@ -289,7 +342,7 @@ def draft_agreement(
             noise_multiplier=wanted,
             max_grad_norm=plan.max_grad_norm,
             sample_rate=plan.sample_rate,
-            steps=plan.steps,
+            steps=plan.steps * (len(offers) if in_turns else 1),
             learning_rate=plan.learning_rate,
         )
         noise = drafted.plan_noise()

@@ -117,7 +117,9 @@ def exchange_consent(mesh: Mesh | None, folder: Path, agreement: Agreement) -> N
     if mesh is None:
         consents = [path.read_bytes() if path.exists() else b"" for path in paths]
     else:
-        consents = mesh.exchange([(folder / _CONSENT).read_bytes()] * len(paths))
+        consents = mesh.exchange(
+            [(folder / _CONSENT).read_bytes()] * len(paths), "signature under the agreement"
+        )
     for index, (office, signed) in enumerate(zip(agreement.offices, consents, strict=True)):
         office.parsed.open(_place_of_consent(agreement, index), signed)
         if mesh is not None:
@@ -126,16 +128,16 @@ def exchange_consent(mesh: Mesh | None, folder: Path, agreement: Agreement) -> N
 
 def build_summing(agreement: Agreement, mesh: Mesh | None, signer: Signer | None) -> Summing:
     """Return how the uploads of the agreed training are added up; without mesh and key, to recompute only."""
-    noise, weights = agreement.plan_noise(), agreement.setup.weights
+    noise, weights = agreement.plan_noise(), agreement.weights
     certificates = tuple(office.parsed for office in agreement.offices)
     parties = Parties(agreement.digest, certificates, weights)
     bounds = [
-        bound_upload(noise, weights, office.owners, agreement.offices_per_owner)
+        bound_upload(noise, weights, office.owners, agreement.sharing.offices_per_owner)
         for office in agreement.offices
     ]
-    if agreement.protection == "office":
-        return OpenSumming(parties, bounds, mesh, signer)
-    return SecretSumming(parties, bounds, agreement.threshold, mesh, signer)
+    if agreement.hides_uploads:
+        return SecretSumming(parties, bounds, agreement.threshold, mesh, signer)
+    return OpenSumming(parties, bounds, mesh, signer, in_turns=agreement.protection == "cyclic")
 
 
 @contextmanager

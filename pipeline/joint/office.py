@@ -29,6 +29,7 @@ from lexveil.pipeline.joint.identity import (
     sign_consent,
     translate_failures,
 )
+from lexveil.pipeline.joint.once import fit_once
 from lexveil.pipeline.logs import log
 from lexveil.pipeline.masking.record import build_masking_record
 from lexveil.pipeline.models.card import ModelCard
@@ -36,10 +37,11 @@ from lexveil.pipeline.models.encoding import encoded_folder, get_encoding, load_
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import SavedModel, list_models, save_model
 from lexveil.pipeline.records import ForEach, Progress, format_moment, run_one_by_one
+from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.charges import describe_relation, determine_unit
-from lexveil.pipeline.training.data import FEW_UNITS, Split, describe_few_units, load_split
-from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit, fit_owners
+from lexveil.pipeline.training.data import FEW_UNITS, OwnerData, Split, describe_few_units, load_split
+from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit_owners
 from lexveil.pipeline.training.objectives import build_objective
 from lexveil.pipeline.training.reservations import (
     ReservedRun,
@@ -51,7 +53,7 @@ from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.dp.batches import Batch
+from lexveil.privacy.dp.batches import Batch, OwnerBatches
 from lexveil.privacy.dp.engine import NonFiniteWeightsError
 from lexveil.privacy.dp.ledger.ledger import Population
 from lexveil.privacy.dp.randomness import SecureRandom
@@ -99,7 +101,8 @@ def make_offer(workspace: Workspace, name: str, address: str, each: ForEach = ru
         )
     except ValueError:
         raise AgreementError(
-            "an office's name has small letters, digits and hyphens, and its address is host:port"
+            "an office's name has small letters, digits and hyphens, and its address is host:port, with a "
+            "port from 1 to 65535"
         ) from None
 
 
@@ -172,10 +175,12 @@ def train_jointly(
             summing = build_summing(agreement, mesh, load_signer(workspace))
             journal = Journal(folder, random.derive("joint-upload"))
             recalled = agreement.steps if mesh is None else catch_up(mesh, journal, summing, agreement.steps)
-            offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners)
+            turns = agreement.list_turns(index)
+            offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners, turns)
             bound = reserved.secret.bind(workspace.settings.train)
+            data = OwnerData(split, config.kind, bound.max_items_per_owner)
             try:
-                model, _ = fit(config, split, bound, agreement.plan_steps(), random, progress, group=offices)
+                model = _fit(agreement, config, data, bound, random, offices, progress)
             except NonFiniteWeightsError as error:
                 ledger.abandon(reserved.reservation.id)
                 raise TrainingStoppedError(
@@ -183,10 +188,10 @@ def train_jointly(
                     "Lower the learning rate"
                 ) from None
             if mesh is not None:  # when all have said so, each can finish by itself
-                mesh.exchange([_COMPLETE] * len(agreement.offices))
+                mesh.exchange([_COMPLETE] * len(agreement.offices), "completion")
         card = _build_card(workspace, agreement, config, split, reserved, population)
         saved = save_model(workspace, model, card, build_masking_record(workspace.settings.mask))
-        ledger.commit(reserved.reservation.id, agreement.steps)
+        ledger.commit(reserved.reservation.id, plan.steps)
         journal.discard_upload()
     return JointOutcome(saved, new=True, recalled=recalled)
 
@@ -346,7 +351,7 @@ def _build_card(
         delta=agreement.delta,
         unit=population.unit,
         relation=describe_relation(population),
-        steps=agreement.steps,
+        steps=charge.steps,
         sample_rate=charge.sample_rate,
         noise_multiplier=charge.noise_multiplier,
         max_grad_norm=agreement.max_grad_norm,
@@ -384,7 +389,22 @@ def _replay(
     summing = build_summing(agreement, None, None)
     offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners)
     train = workspace.settings.train.model_copy(update={"device": "cpu"})
-    return fit_owners(config, _NoOwners(), train, agreement.plan_steps(), random, group=offices)[0]
+    return _fit(agreement, config, _NoOwners(), train, random, offices)
+
+
+def _fit(
+    agreement: Agreement,
+    config: ModelConfig,
+    data: OwnerBatches,
+    train: TrainSettings,
+    random: SecureRandom,
+    offices: Offices,
+    progress: Progress | None = None,
+) -> FeatureModel:
+    plan = agreement.plan_steps()
+    if agreement.protection == "once":
+        return fit_once(config, data, train, plan, random, offices)
+    return fit_owners(config, data, train, plan, random, progress, group=offices)[0]
 
 
 def have_equal_weights(one: FeatureModel, other: FeatureModel) -> bool:

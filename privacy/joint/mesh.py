@@ -7,7 +7,10 @@ stream of bytes to each office, so that another transport can take the place of 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,12 +21,14 @@ from typing import Self, TypeVar
 T = TypeVar("T")
 
 _MESSAGE, _STREAM = b"m", b"s"
+_STREAMED = "comparison of norms"
 _HEADER_BYTES = 9
 _MOST_BYTES = 2**31
 _RETRY_SECONDS = 0.2
 # What an office that has left had sent before is in memory: enough time to use it.
 _GRACE_SECONDS = 5.0
-_READ_BYTES = 2**16
+# Where Linux puts the bytes that a connection has sent and received into `tcp_info`.
+_TCP_INFO_BYTES, _RECEIVED_AT, _SENT_AT = 208, 128, 200
 
 
 class OfficeLeftError(ConnectionError):
@@ -72,6 +77,24 @@ class Peer:
     certificate: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went between this office and another one.
+
+    Attributes:
+        sent: Bytes that were sent, by what they were.
+        received: Bytes that were received, by what they were.
+        sent_on_wire: Bytes that the kernel has sent over the connection, TLS's own included; 0 where the
+            kernel does not count them.
+        received_on_wire: Those that it has received.
+    """
+
+    sent: Counter[str]
+    received: Counter[str]
+    sent_on_wire: int = 0
+    received_on_wire: int = 0
+
+
 class Mesh:
     """The open connections of one office to all others.
 
@@ -99,7 +122,8 @@ class Mesh:
         self._early: dict[int, list[bytes]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._left: dict[int, asyncio.Event] = {}
-        self.bytes_sent = 0
+        self._sent: dict[int, Counter[str]] = {index: Counter() for index in self.others}
+        self._received: dict[int, Counter[str]] = {index: Counter() for index in self.others}
 
     @property
     def others(self) -> list[int]:
@@ -119,7 +143,7 @@ class Mesh:
     ) -> None:
         if kind is None:
             with suppress(OfficeLeftError):  # the others have everything when all have come here
-                self.exchange([b""] * len(self._peers))
+                self.exchange([b""] * len(self._peers), "farewell")
         self.close()
 
     def run(self, work: Awaitable[T]) -> T:
@@ -130,10 +154,14 @@ class Mesh:
         """
         return self.loop.run_until_complete(self._guard(work))
 
-    def exchange(self, messages: Sequence[bytes]) -> list[bytes]:
+    def exchange(self, messages: Sequence[bytes], about: str = "message") -> list[bytes]:
         """Send each office its message, and return what each has sent; the own one is returned as it is.
 
         Offices call it equally often: the k-th call of one meets the k-th of each other.
+
+        Args:
+            messages: The message for each office.
+            about: What the messages are, for `traffic`; it is not sent.
 
         Raises:
             OfficeLeftError: A connection has ended, or nothing came in time.
@@ -141,22 +169,31 @@ class Mesh:
 
         async def trade() -> list[bytes]:
             for index in self.others:
-                self._send(index, _MESSAGE, messages[index])
+                self._send(index, _MESSAGE, messages[index], about)
             received = await asyncio.gather(*(self._receive(index) for index in self.others))
             there = dict(zip(self.others, received, strict=True))
+            for index, message in there.items():
+                self._received[index][about] += _HEADER_BYTES + len(message)
             return [there.get(index, messages[self.index]) for index in range(len(self._peers))]
 
         return self.loop.run_until_complete(trade())
 
     def write_stream(self, office: int, content: bytes) -> None:
         """Send bytes of the stream to an office."""
-        self._send(office, _STREAM, content)
+        self._send(office, _STREAM, content, _STREAMED)
 
     def read_stream(self, office: int, receive: Callable[[bytes], None]) -> None:
         """Hand what comes in the stream of an office to `receive`, from the first byte on."""
         for content in self._early.pop(office, []):
             receive(content)
         self._streams[office] = receive
+
+    def traffic(self, office: int) -> Traffic:
+        """Return what went between this office and another one so far."""
+        wire = (0, 0)
+        if (writer := self._writers.get(office)) is not None:
+            wire = _count_on_wire(writer)
+        return Traffic(Counter(self._sent[office]), Counter(self._received[office]), *wire)
 
     def close(self) -> None:
         """Close all connections."""
@@ -174,8 +211,8 @@ class Mesh:
                 writer.close()
                 await asyncio.wait_for(writer.wait_closed(), 1.0)
 
-    def _send(self, office: int, kind: bytes, content: bytes) -> None:
-        self.bytes_sent += _HEADER_BYTES + len(content)
+    def _send(self, office: int, kind: bytes, content: bytes, about: str) -> None:
+        self._sent[office][about] += _HEADER_BYTES + len(content)
         self._writers[office].write(kind + len(content).to_bytes(8, "big") + content)
 
     async def _receive(self, office: int) -> bytes:
@@ -284,7 +321,9 @@ class Mesh:
     def _deliver(self, index: int, kind: bytes, content: bytes) -> None:
         if kind == _MESSAGE:
             self._inbox[index].put_nowait(content)
-        elif (receive := self._streams.get(index)) is not None:
+            return
+        self._received[index][_STREAMED] += _HEADER_BYTES + len(content)
+        if (receive := self._streams.get(index)) is not None:
             receive(content)
         else:
             self._early.setdefault(index, []).append(content)
@@ -304,3 +343,16 @@ class Mesh:
 def _certificate(writer: asyncio.StreamWriter) -> bytes | None:
     secured: ssl.SSLObject = writer.get_extra_info("ssl_object")
     return secured.getpeercert(binary_form=True)
+
+
+def _count_on_wire(writer: asyncio.StreamWriter) -> tuple[int, int]:
+    """Return the bytes that the kernel has sent and received over a connection; zeros if it does not say."""
+    connection = writer.get_extra_info("socket")
+    option: int | None = getattr(socket, "TCP_INFO", None)
+    if option is None or connection is None or connection.fileno() < 0:
+        return 0, 0
+    known: bytes = connection.getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO_BYTES)
+    if len(known) < _TCP_INFO_BYTES:
+        return 0, 0
+    sent, received = (int.from_bytes(known[at : at + 8], sys.byteorder) for at in (_SENT_AT, _RECEIVED_AT))
+    return sent, received

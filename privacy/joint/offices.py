@@ -34,6 +34,7 @@ class Offices:
         noise: The grid and the noise.
         random: Randomness of this office.
         owners: Number of owners of all offices.
+        turns: The steps in which this office has an upload; None: all.
     """
 
     summing: Summing
@@ -41,6 +42,7 @@ class Offices:
     noise: SharedNoise
     random: SecureRandom = field(repr=False)
     owners: int
+    turns: range | None = None
     rank: int = 0
     size: int = 1
 
@@ -56,15 +58,19 @@ class Offices:
         """Do nothing: figures without noise stay in the office."""
 
     def recall(self, total: Mapping[str, Tensor], step: int) -> bool:
-        """Replace `total` by the sum of a completed step, after checking its signatures.
+        """Replace `total` by the sum of a step without this office's documents: a completed or another's one.
 
         Raises:
-            ForgedError, EquivocationError, UploadRefusedError: The evidence was changed.
+            ForgedError, EquivocationError, UploadRefusedError: What was kept or sent was changed.
+            OfficeLeftError: The office whose turn it is does not answer.
         """
         evidence = self.journal.read(step)
-        if evidence is None:
+        if evidence is not None:
+            self._fill(total, self.summing.recompute(step, evidence))
+            return True
+        if self.turns is None or step in self.turns:
             return False
-        self._fill(total, self.summing.recompute(step, evidence))
+        self._add_up(total, None, step)
         return True
 
     def add_up(
@@ -83,6 +89,9 @@ class Offices:
             share = discrete_gaussian(self.noise.deviation, self.random, "noise-share", step, sums.size)
             upload = round_to_grid(sums, self.noise.bits) + share
             self.journal.keep_upload(step, upload)
+        self._add_up(total, upload, step)
+
+    def _add_up(self, total: Mapping[str, Tensor], upload: Integers | None, step: int) -> None:
         numbers, evidence = self.summing.add_up(step, upload)
         self.journal.keep(step, evidence)
         self._fill(total, numbers)
@@ -111,12 +120,13 @@ def catch_up(mesh: Mesh, journal: Journal, summing: Summing, steps: int) -> int:
         OfficeLeftError: An office does not answer.
     """
     mine = journal.count()
-    told = mesh.exchange([mine.to_bytes(_COUNT_BYTES, "big")] * len(mesh.names))
+    told = mesh.exchange([mine.to_bytes(_COUNT_BYTES, "big")] * len(mesh.names), "number of completed steps")
     counts = [min(int.from_bytes(one, "big"), steps) for one in told]
     for step in range(min(counts), max(counts)):
         giver = next(index for index, count in enumerate(counts) if count > step)
         own = journal.read(step) if mesh.index == giver else None
-        given = mesh.exchange([b"" if own is None else own.to_bytes()] * len(mesh.names))[giver]
+        message = b"" if own is None else own.to_bytes()
+        given = mesh.exchange([message] * len(mesh.names), "evidence of a completed step")[giver]
         if step >= mine:
             evidence = Evidence.from_bytes(given)
             summing.recompute(step, evidence)

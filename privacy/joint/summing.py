@@ -27,14 +27,16 @@ _UPLOAD, _SHARE, _SUM_SHARE, _SEEN = "upload", "share of an upload", "share of t
 
 
 class UploadRefusedError(Exception):
-    """An office's upload is longer than its owners and its noise can make it.
+    """An office's upload is longer than its owners and its noise can make it, or it is not its turn.
 
     Attributes:
         office: Index of the office.
     """
 
     def __init__(self, office: int, step: int) -> None:
-        super().__init__(f"the upload of step {step} is longer than its owners and noise can make it")
+        super().__init__(
+            f"the upload of step {step} is longer than its owners and noise can make it, or out of turn"
+        )
         self.office = office
 
 
@@ -99,8 +101,8 @@ class Evidence:
 class Summing(Protocol):
     """A way to add up uploads."""
 
-    def add_up(self, step: int, upload: Integers) -> tuple[Integers, Evidence]:
-        """Return the sum of a step, checked, with its evidence."""
+    def add_up(self, step: int, upload: Integers | None) -> tuple[Integers, Evidence]:
+        """Return the sum of a step, checked, with its evidence; no upload: it is another office's turn."""
         ...
 
     def recompute(self, step: int, evidence: Evidence) -> Integers:
@@ -123,10 +125,16 @@ def bound_upload(noise: SharedNoise, weights: int, owners: int, offices_per_owne
 
 
 class OpenSumming:
-    """Each office shows its upload to all others."""
+    """Each office shows its upload to all others: in every step, or in turns."""
 
     def __init__(
-        self, parties: Parties, bounds: Sequence[int], mesh: Mesh | None, signer: Signer | None
+        self,
+        parties: Parties,
+        bounds: Sequence[int],
+        mesh: Mesh | None,
+        signer: Signer | None,
+        *,
+        in_turns: bool = False,
     ) -> None:
         """Prepare.
 
@@ -135,11 +143,17 @@ class OpenSumming:
             bounds: Largest squared norm of each office's uploads.
             mesh: Connections; None: to recompute only.
             signer: This office's key; None: to recompute only.
+            in_turns: True: in step s, the office s modulo the number of offices alone has an upload.
         """
         self._parties, self._bounds, self._mesh, self._signer = parties, bounds, mesh, signer
+        self._in_turns = in_turns
 
-    def add_up(self, step: int, upload: Integers) -> tuple[Integers, Evidence]:
+    def add_up(self, step: int, upload: Integers | None) -> tuple[Integers, Evidence]:
         """Return the sum of a step, checked, with its evidence. Shape: (weights,).
+
+        Args:
+            step: Number of the step.
+            upload: What this office adds; None: it is another one's turn.
 
         Raises:
             ForgedError: A message was changed.
@@ -149,7 +163,8 @@ class OpenSumming:
         """
         assert self._mesh is not None
         assert self._signer is not None
-        opened = _broadcast(self._mesh, self._signer, self._parties, _UPLOAD, step, _encode(upload))
+        payload = b"" if upload is None else _encode(upload)
+        opened = _broadcast(self._mesh, self._signer, self._parties, _UPLOAD, step, payload)
         evidence = _confirm(self._mesh, self._signer, self._parties, step, opened)
         return self.recompute(step, evidence), evidence
 
@@ -161,12 +176,18 @@ class OpenSumming:
         """
         total = np.zeros(self._parties.weights, np.int64)
         for sender, payload in enumerate(_open_all(self._parties, _UPLOAD, step, evidence.opened)):
+            if not payload and not self._has_turn(sender, step):
+                continue
             upload = _decode(payload, self._parties.weights)
-            if upload is None or sum(int(one) ** 2 for one in upload) > self._bounds[sender]:
+            late = not self._has_turn(sender, step)
+            if upload is None or late or sum(int(one) ** 2 for one in upload) > self._bounds[sender]:
                 raise UploadRefusedError(sender, step)
             total += upload
         _check_seen(self._parties, step, evidence)
         return total
+
+    def _has_turn(self, office: int, step: int) -> bool:
+        return not self._in_turns or step % len(self._parties.certificates) == office
 
 
 class SecretSumming:
@@ -206,7 +227,7 @@ class SecretSumming:
         self._field = Field(bits, len(parties.certificates), threshold)
         self._norms = None if mesh is None else NormCheck(mesh, self._field)
 
-    def add_up(self, step: int, upload: Integers) -> tuple[Integers, Evidence]:
+    def add_up(self, step: int, upload: Integers | None) -> tuple[Integers, Evidence]:
         """Return the sum of a step, checked, with its evidence. Shape: (weights,).
 
         Raises:
@@ -220,6 +241,7 @@ class SecretSumming:
         assert mesh is not None
         assert signer is not None
         assert self._norms is not None
+        assert upload is not None  # a sum of one is not hidden
         places = [
             Place(parties.agreement, _SHARE, step, mesh.index, other) for other in range(len(mesh.names))
         ]
@@ -227,7 +249,8 @@ class SecretSumming:
             [
                 signer.sign(place, share)
                 for place, share in zip(places, self._field.split(upload), strict=True)
-            ]
+            ],
+            _SHARE,
         )
         shares: list[Share] = []
         for sender, message in enumerate(signed):
@@ -263,7 +286,7 @@ def _broadcast(
 ) -> tuple[bytes, ...]:
     """Sign a message and send it to all offices; return what each has sent, once its signature is checked."""
     mine = signer.sign(Place(parties.agreement, kind, step, mesh.index), payload)
-    signed = tuple(mesh.exchange([mine] * len(parties.certificates)))
+    signed = tuple(mesh.exchange([mine] * len(parties.certificates), kind))
     _open_all(parties, kind, step, signed)
     return signed
 

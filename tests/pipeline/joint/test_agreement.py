@@ -68,6 +68,51 @@ def test_the_sum_has_the_noise_that_the_protection_needs(
     )
 
 
+@pytest.mark.parametrize(("k", "runs"), [(1, 1), (2, 2)])
+def test_in_turns_an_owner_is_charged_for_the_steps_of_its_offices(k: int, runs: int) -> None:
+    agreement = draft(protection="cyclic", k=k)
+    charged, alone = (
+        agreement.plan_charge(),
+        plan_training(TrainSettings(delta=1e-4), agreement_like(agreement)),
+    )
+    assert agreement.steps == 5 * alone.steps
+    assert (charged.steps, charged.sample_rate) == (runs * alone.steps, alone.sample_rate)
+    assert 7.9 < charged.epsilon(1e-4) <= 8.0
+    turns = [agreement.list_turns(index) for index in range(5)]
+    assert sorted(step for one in turns for step in one) == list(range(agreement.steps))
+    # Each upload has all the noise by itself, for what an owner can move in one office.
+    noise = agreement.plan_noise()
+    assert noise.honest == 1
+    assert noise.deviation * 2.0**-noise.bits / agreement.max_grad_norm == pytest.approx(
+        charged.noise_multiplier, rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(("colluders", "k"), [(0, 1), (2, 1), (1, 2)])
+def test_one_message_is_charged_as_one_gaussian_mechanism(colluders: int, k: int) -> None:
+    agreement = draft(protection="once", colluders=colluders, k=k)
+    charged, noise = agreement.plan_charge(), agreement.plan_noise()
+    assert (charged.steps, charged.sample_rate) == (1, 1.0)
+    assert 7.9 < charged.epsilon(1e-4) <= 8.0
+    assert noise.honest == 5 - colluders
+    assert noise.sensitivity >= k * agreement.max_grad_norm * 2.0**noise.bits
+    assert agreement.weights == SETUP.weights - len(SETUP.labels)  # without biases
+
+
+def test_one_message_trains_linear_models_of_one_class_only() -> None:
+    train = TrainSettings(delta=1e-4)
+    several: list[dict[str, Any]] = [{"kind": "mlp"}, {"objective": "multilabel"}]
+    for changes in several:
+        with pytest.raises(AgreementError, match="once trains a linear model"):
+            draft_agreement([offer(index, changes=changes) for index in range(3)], train, "once", 0)
+
+
+@pytest.mark.parametrize("address", ["court:0", "court:65536", "court:99999", "court", "a b:1", "court:7:8"])
+def test_an_address_has_a_port_that_exists(address: str) -> None:
+    with pytest.raises(ValueError):
+        OfficeOffer(**OFFERS[0].model_dump() | {"address": address})
+
+
 def agreement_like(agreement: Agreement) -> Any:
     class Together:
         objective = agreement.setup.objective
@@ -99,6 +144,9 @@ def test_a_draft_is_read_as_it_was_written(tmp_path: Path) -> None:
     [
         ({"offices": 1}, "two offices"),
         ({"offices": 2}, "cannot hide a sum"),
+        ({"offices": 2, "protection": "once"}, "cannot hide a sum"),
+        ({"colluders": 3, "protection": "once"}, "at most 2 may collude with protection once"),
+        ({"k": 6, "protection": "cyclic"}, "offices_per_owner"),
         ({"colluders": 3}, "at most 2 may collude"),
         ({"k": 6}, "offices_per_owner"),
         ({"epsilon": 1e-6, "delta": 1e-12, "steps": 100_000}, "settings"),
@@ -152,6 +200,25 @@ def test_a_changed_agreement_is_refused_or_another_one(
         read_agreement(path)
     assert "\n" not in str(raised.value)
     assert "much" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("protection", "field", "value", "says"),
+    [
+        ("cyclic", "steps", 7, "as many turns"),
+        ("cyclic", "offices_per_owner", 2, "gives epsilon"),
+        ("once", "steps", 2, "one step"),
+        ("once", "sample_rate", 0.5, "one step"),
+        ("sum", "protection", "unknown", "damaged: protection"),
+    ],
+)
+def test_a_protection_does_not_hold_with_other_numbers(
+    tmp_path: Path, protection: str, field: str, value: Any, says: str
+) -> None:
+    changed = json.loads(draft(protection=protection).to_bytes()) | {field: value}
+    (tmp_path / "agreement.json").write_text(json.dumps(changed))
+    with pytest.raises(AgreementError, match=says):
+        read_agreement(tmp_path / "agreement.json")
 
 
 def test_a_flipped_bit_in_a_certificate_is_refused_by_name(tmp_path: Path) -> None:

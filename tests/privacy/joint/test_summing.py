@@ -53,10 +53,10 @@ def script(case: str) -> list[Any]:
 
         other: bytes
 
-        def exchange(self, messages: Any) -> list[bytes]:
+        def exchange(self, messages: Any, about: str = "") -> list[bytes]:
             if messages[0] == messages[2] and len(messages[0]) == 64 + 8 * WEIGHTS:
                 messages = [*messages[:2], self.other]
-            return super().exchange(messages)
+            return super().exchange(messages, about)
 
     def summing(office: Office, mesh: Mesh, signer: Signer) -> Summing:
         if way == "open":
