@@ -1,8 +1,8 @@
 """What training together is worth: micro-F1 of five offices on real contract provisions, by protection.
 
     python -m benchmarks.joint [--quick] [--epsilons 8 3] [--representation embedding|legal-1]
-        [--cache FOLDER]
-    python -m benchmarks.joint --only step [--quick] [--protections sum office]
+        [--rows pooled sum_t0 ...] [--cache FOLDER]
+    python -m benchmarks.joint --only step [--quick] [--protections sum office cyclic]
 
 The contracts of contract_provisions are dealt out to five offices by the direction in which their provisions
 differ most, so that each office has its own kind of contracts. Each office trains the linear head of the
@@ -10,12 +10,14 @@ shipped recipe on its own contracts with its own key: alone, or with the others 
 `lexveil join`, whose sums are here those of threads of one process. `pooled` is one office with all
 contracts. Unit owner (the contract), delta 1e-4, the same epsilon everywhere. `sum_t2` is safe against two
 offices that tell each other what they see; `office` trusts no other office. Texts are masked as in
-`dp_utility`. `--only step` measures what a step costs real processes (`joint_step`).
+`dp_utility`. `once` is one message, `cyclic` one office after the other. `--only step` measures what a
+step costs real processes (`joint_step`).
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import statistics
 import tempfile
 import threading
@@ -32,30 +34,38 @@ from benchmarks.dp_utility import DELTA, _encoded, _masked, _split
 from benchmarks.encrypted_real import CORPORA, PROVISIONS, records_of
 from lexveil.nlp.encoders.config import Representation
 from lexveil.nlp.encoders.documents import extract
+from lexveil.pipeline.joint.agreement import Agreement, OfficeOffer, Protection, Setup, draft_agreement
+from lexveil.pipeline.joint.office import fit_agreed
 from lexveil.pipeline.settings import TrainSettings
-from lexveil.pipeline.training.data import Split
+from lexveil.pipeline.training.data import OwnerData, Split
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.recipes import plan_training
-from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.joint.journal import Journal
-from lexveil.privacy.joint.noise import Integers, Sharing, plan_noise
+from lexveil.privacy.joint.noise import Integers
 from lexveil.privacy.joint.offices import Offices
+from lexveil.privacy.joint.signing import Signer
 from lexveil.privacy.joint.summing import Evidence
 
 OFFICES = 5
 SEEDS = (1, 2, 3)
-# Protection -> number of offices whose noise does not count.
-PROTECTIONS = {"sum_t0": 0, "sum_t2": 2, "office": 4}
+# Row -> protection, and the number of offices that may tell each other what they see.
+PROTECTIONS: dict[str, tuple[Protection, int]] = {
+    "sum_t0": ("sum", 0), "sum_t2": ("sum", 2), "office": ("office", 0), "once": ("once", 0),
+    "cyclic": ("cyclic", 0),
+}  # fmt: skip
+ROWS = ("pooled", *PROTECTIONS, "alone")
+STEPS_OF = ("sum", "office", "cyclic")
 TARGETS = {
     ("sum_t0", 8.0): 0.78, ("sum_t0", 3.0): 0.735, ("sum_t2", 8.0): 0.76, ("sum_t2", 3.0): 0.715,
-    ("office", 8.0): 0.73, ("office", 3.0): 0.675,
+    ("office", 8.0): 0.73, ("office", 3.0): 0.675, ("once", 8.0): 0.65, ("once", 3.0): 0.58,
 }  # fmt: skip
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", choices=["step"], help="what a step costs, nothing else")
-    parser.add_argument("--protections", nargs="+", choices=["sum", "office"], default=["sum", "office"])
+    parser.add_argument("--protections", nargs="+", choices=STEPS_OF, default=STEPS_OF, help="for step")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
     parser.add_argument("--quick", action="store_true", help="one seed, few steps")
     parser.add_argument("--epsilons", nargs="+", type=float, default=[8.0, 3.0])
     parser.add_argument("--representation", choices=get_args(Representation), default="embedding")
@@ -88,10 +98,12 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         settings = TrainSettings(
             model="linear", epsilon=epsilon, delta=DELTA["owner"], representation=arguments.representation
         )
-        put("pooled", epsilon, [train_alone(split, settings, seed) for seed in seeds])
-        for name, colluders in PROTECTIONS.items():
-            put(name, epsilon, [train_together(split, parts, settings, colluders, seed) for seed in seeds])
-        put("alone", epsilon, [train_alone(part, settings, seed) for part in parts for seed in seeds])
+        for row in arguments.rows:
+            if row in PROTECTIONS:
+                put(row, epsilon, [train_together(split, parts, settings, row, seed) for seed in seeds])
+            else:
+                learned = parts if row == "alone" else [split]
+                put(row, epsilon, [train_alone(part, settings, seed) for part in learned for seed in seeds])
     sizes = {"owners": split.n_owners, "training_items": len(split.train), "test_items": len(split.held_out)}
     return Outcome(figures, sizes | {"offices": OFFICES}, list(seeds), details)
 
@@ -126,7 +138,7 @@ class Meeting:
     """Adds up the uploads of threads."""
 
     barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(OFFICES))
-    uploads: dict[tuple[int, int], Integers] = field(default_factory=dict)
+    uploads: dict[tuple[int, int], Integers | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,33 +148,50 @@ class Sitting:
     index: int
     meeting: Meeting
 
-    def add_up(self, step: int, upload: Integers) -> tuple[Integers, Evidence]:
+    def add_up(self, step: int, upload: Integers | None) -> tuple[Integers, Evidence]:
         self.meeting.uploads[step, self.index] = upload
         self.meeting.barrier.wait()
-        return np.sum([self.meeting.uploads[step, one] for one in range(OFFICES)], axis=0), Evidence((), ())
+        sent = [self.meeting.uploads[step, one] for one in range(OFFICES)]
+        return np.sum([one for one in sent if one is not None], axis=0), Evidence((), ())
 
     def recompute(self, step: int, evidence: Evidence) -> Integers:
         raise NotImplementedError
 
 
+def agree(split: Split, parts: Sequence[Split], settings: TrainSettings, row: str) -> Agreement:
+    protection, colluders = PROTECTIONS[row]
+    config = build_model_config(settings, split)
+    setup = Setup(
+        kind="linear", objective="classify", labels=config.labels,
+        weights=config.feature_dim * len(config.labels),
+        model="0" * 32, masking="0" * 32, max_items_per_owner=settings.max_items_per_owner, unit="owner",
+    )  # fmt: skip
+    now = datetime.datetime.now(datetime.UTC)
+    offers = [
+        OfficeOffer(
+            name=f"court-{index}", address="localhost:1", owners=part.n_owners, setup=setup,
+            certificate=Signer.create().certify("court", now).decode(),
+        )
+        for index, part in enumerate(parts)
+    ]  # fmt: skip
+    agreement = draft_agreement(offers, settings, protection, colluders)
+    assert agreement.plan_charge().epsilon(settings.delta) <= settings.epsilon
+    return agreement
+
+
 def train_together(
-    split: Split, parts: Sequence[Split], settings: TrainSettings, colluders: int, seed: int
+    split: Split, parts: Sequence[Split], settings: TrainSettings, row: str, seed: int
 ) -> float:
-    plan, config = plan_training(settings, split), build_model_config(settings, split)
-    weights = (config.feature_dim + 1) * len(config.labels)
-    noise = plan_noise(plan.noise_multiplier, plan.max_grad_norm, weights, Sharing(OFFICES, colluders))
-    spent = accounting.epsilon(noise.noise_multiplier, plan.sample_rate, plan.steps, settings.delta)
-    assert spent <= settings.epsilon
-    total = OFFICES**0.5 * noise.deviation * 2.0**-noise.bits / plan.max_grad_norm
-    plan = replace(plan, learning_rate=plan.learning_rate * plan.noise_multiplier / total)
-    meeting, models = Meeting(), {}
+    agreement, config = agree(split, parts, settings, row), build_model_config(settings, split)
+    noise, meeting, models = agreement.plan_noise(), Meeting(), {}
 
     def office(index: int, folder: Path) -> None:
         random = SecureRandom(bytes([seed, index]) * 16)
-        journal = Journal(folder / str(index), bytes(32))
-        offices = Offices(Sitting(index, meeting), journal, noise, random, split.n_owners)
+        journal, turns = Journal(folder / str(index), bytes(32)), agreement.list_turns(index)
+        offices = Offices(Sitting(index, meeting), journal, noise, random, agreement.owners, turns)
+        data = OwnerData(parts[index], config.kind, settings.max_items_per_owner)
         try:
-            models[index] = fit(config, parts[index], settings, plan, random, group=offices)[0]
+            models[index] = fit_agreed(agreement, config, data, settings, random, offices)
         except BaseException:
             meeting.barrier.abort()
             raise

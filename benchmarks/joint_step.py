@@ -160,7 +160,7 @@ def be_office(folder: Path, protection: str, steps: int, index: int) -> Cost:
     bounds = [bound_upload(noise, WEIGHTS, OWNERS)] * OFFICES
     parties = Parties(bytes(32), certificates, WEIGHTS)
     signer = Signer.from_pem((folder / f"{index}.key").read_bytes(), b"password")
-    key = bytes([index]) * 32
+    key, in_turns = bytes([index]) * 32, protection == "cyclic"
     journal = Journal(folder / str(index), key)
     identity = Identity(index, folder / f"{index}.pem", folder / f"{index}.key", b"password")
     with Mesh(identity, peers) as mesh:
@@ -168,9 +168,10 @@ def be_office(folder: Path, protection: str, steps: int, index: int) -> Cost:
         if protection == "sum":
             summing = SecretSumming(parties, bounds, 2, mesh, signer)
         else:
-            summing = OpenSumming(parties, bounds, mesh, signer)
+            summing = OpenSumming(parties, bounds, mesh, signer, in_turns=in_turns)
         catch_up(mesh, journal, summing, steps)
-        offices = Offices(summing, journal, noise, SecureRandom(key), OWNERS * OFFICES)
+        turns = range(index, steps, OFFICES) if in_turns else None
+        offices = Offices(summing, journal, noise, SecureRandom(key), OWNERS * OFFICES, turns)
         cost = _train(_invent([index]), steps, key, offices)
         sent = sum(mesh.traffic(other).sent_on_wire for other in mesh.others) / steps
     return Cost(cost.seconds, cost.cpu, sent)

@@ -69,6 +69,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "join train": join.train,
     "join status": join.status,
     "join verify": join.verify,
+    "join views": join.views,
     "join rehearse": join.rehearse,
     "metrics": metrics.metrics,
     "deploy": operations.deploy,

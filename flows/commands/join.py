@@ -164,6 +164,15 @@ def verify(agreement: AgreementArgument, *, options: WorkspaceOptions) -> None:
     console.show(result, options.as_json)
 
 
+def views(agreement: AgreementArgument, *, options: WorkspaceOptions) -> None:
+    """Show which bytes went to and came from each other office, and what they tell it."""
+    workspace = options.open()
+    from lexveil.pipeline.joint.agreement import read_agreement
+    from lexveil.pipeline.joint.views import describe_views
+
+    console.show(describe_views(workspace, read_agreement(agreement)), options.as_json)
+
+
 def rehearse(
     source: Annotated[Path, typer.Argument(help="File of records, JSON lines, dealt out by owner.")],
     *,

@@ -164,11 +164,6 @@ class Agreement(_Record):
         return self.protection in _HIDING
 
     @property
-    def weights(self) -> int:
-        """Number of weights of an upload."""
-        return self.setup.weights - (len(self.setup.labels) if self.protection == "once" else 0)
-
-    @property
     def sharing(self) -> Sharing:
         """Whose noise counts: each office's own alone, unless the sum alone is opened.
 
@@ -197,7 +192,7 @@ class Agreement(_Record):
         Raises:
             ValueError: there are no such.
         """
-        return plan_noise(self.noise_multiplier, self.max_grad_norm, self.weights, self.sharing)
+        return plan_noise(self.noise_multiplier, self.max_grad_norm, self.setup.weights, self.sharing)
 
     def plan_steps(self) -> TrainingPlan:
         """Return the plan of the training loop.

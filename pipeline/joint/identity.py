@@ -128,7 +128,7 @@ def exchange_consent(mesh: Mesh | None, folder: Path, agreement: Agreement) -> N
 
 def build_summing(agreement: Agreement, mesh: Mesh | None, signer: Signer | None) -> Summing:
     """Return how the uploads of the agreed training are added up; without mesh and key, to recompute only."""
-    noise, weights = agreement.plan_noise(), agreement.weights
+    noise, weights = agreement.plan_noise(), agreement.setup.weights
     certificates = tuple(office.parsed for office in agreement.offices)
     parties = Parties(agreement.digest, certificates, weights)
     bounds = [

@@ -30,6 +30,7 @@ from lexveil.pipeline.joint.identity import (
     translate_failures,
 )
 from lexveil.pipeline.joint.once import fit_once
+from lexveil.pipeline.joint.views import TrafficLog
 from lexveil.pipeline.logs import log
 from lexveil.pipeline.masking.record import build_masking_record
 from lexveil.pipeline.models.card import ModelCard
@@ -164,7 +165,10 @@ def train_jointly(
             log.warning(describe_few_units(agreement.owners, population.unit))
         # The others may have finished: an office that has all steps needs nobody.
         complete = Journal(folder, None).count() >= agreement.steps
-        with nullcontext() if complete else connect(workspace, agreement, index, patience) as mesh:
+        kept = TrafficLog(folder)
+        with (
+            nullcontext() if complete else kept.record(connect(workspace, agreement, index, patience)) as mesh
+        ):
             exchange_consent(mesh, folder, agreement)
             reserved = reserve(workspace, ledger, population, plan, digest, _name_model(agreement))
             if reserved.secret is None:
@@ -180,7 +184,8 @@ def train_jointly(
             bound = reserved.secret.bind(workspace.settings.train)
             data = OwnerData(split, config.kind, bound.max_items_per_owner)
             try:
-                model = _fit(agreement, config, data, bound, random, offices, progress)
+                follow = progress if mesh is None else kept.follow(mesh, progress)
+                model = fit_agreed(agreement, config, data, bound, random, offices, follow)
             except NonFiniteWeightsError as error:
                 ledger.abandon(reserved.reservation.id)
                 raise TrainingStoppedError(
@@ -389,10 +394,10 @@ def _replay(
     summing = build_summing(agreement, None, None)
     offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners)
     train = workspace.settings.train.model_copy(update={"device": "cpu"})
-    return _fit(agreement, config, _NoOwners(), train, random, offices)
+    return fit_agreed(agreement, config, _NoOwners(), train, random, offices)
 
 
-def _fit(
+def fit_agreed(
     agreement: Agreement,
     config: ModelConfig,
     data: OwnerBatches,
@@ -401,6 +406,17 @@ def _fit(
     offices: Offices,
     progress: Progress | None = None,
 ) -> FeatureModel:
+    """Train the model as the agreement says.
+
+    Args:
+        agreement: the agreement.
+        config: configuration of the model.
+        data: documents of this office, by owner.
+        train: settings of the training.
+        random: randomness of this office.
+        offices: all offices.
+        progress: listener for the steps.
+    """
     plan = agreement.plan_steps()
     if agreement.protection == "once":
         return fit_once(config, data, train, plan, random, offices)

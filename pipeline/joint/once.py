@@ -25,9 +25,9 @@ from lexveil.privacy.dp.group import Companions
 from lexveil.privacy.dp.randomness import SecureRandom
 
 # An owner's sums have a norm of one over the root of the number of its classes, so most are below 1 by far.
-_MAX_GRAD_NORM = 0.3
+_MAX_GRAD_NORM = 0.2
 # Standard deviation of the noise on a weight; with few owners less, as in `recipes`.
-_STEP_NOISE, _MANY_OWNERS = 0.35, 1000
+_STEP_NOISE, _MANY_OWNERS = 0.8, 1000
 
 
 def check_once(kind: Kind, objective: Objective) -> None:
@@ -82,11 +82,9 @@ def fit_once(
     model = build_model(config, encoder)
     start_from_labels(model, encoder)
     norms = model.output.weight.detach().norm(dim=1, keepdim=True)
-    model.output.bias.requires_grad_(False)
     train(model, data, _minus_own_logit, plan, random, max_items=choose_micro_batch(settings), group=group)
     with torch.no_grad():
         model.output.weight.copy_(norms * normalize(model.output.weight, dim=1))
-    model.output.bias.requires_grad_(True)
     model.fold()
     return model.eval()
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -124,6 +124,8 @@ class Mesh:
         self._left: dict[int, asyncio.Event] = {}
         self._sent: dict[int, Counter[str]] = {index: Counter() for index in self.others}
         self._received: dict[int, Counter[str]] = {index: Counter() for index in self.others}
+        self._on_wire: dict[int, tuple[int, int]] = {}
+        self._sockets: dict[int, Any] = {}
 
     @property
     def others(self) -> list[int]:
@@ -189,16 +191,22 @@ class Mesh:
         self._streams[office] = receive
 
     def traffic(self, office: int) -> Traffic:
-        """Return what went between this office and another one so far."""
-        wire = (0, 0)
-        if (writer := self._writers.get(office)) is not None:
-            wire = _count_on_wire(writer)
+        """Return what went between this office and another one so far, or until the connection was closed."""
+        self._count_on_wire(office)
+        wire = self._on_wire.get(office, (0, 0))
         return Traffic(Counter(self._sent[office]), Counter(self._received[office]), *wire)
+
+    def _count_on_wire(self, office: int) -> None:
+        """Ask the kernel; of a connection that has been closed, the last answer stays."""
+        if (connection := self._sockets.get(office)) is not None:
+            self._on_wire[office] = _count_on_wire(connection) or self._on_wire.get(office, (0, 0))
 
     def close(self) -> None:
         """Close all connections."""
         if self.loop.is_closed():
             return
+        for office in self._writers:
+            self._count_on_wire(office)
         self.loop.run_until_complete(self._close())
         self.loop.close()
 
@@ -304,6 +312,7 @@ class Mesh:
 
     def _keep(self, index: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers[index], self._inbox[index] = writer, asyncio.Queue()
+        self._sockets[index] = writer.get_extra_info("socket")
         self._left[index] = asyncio.Event()
         self._tasks.append(self.loop.create_task(self._listen(index, reader)))
 
@@ -319,6 +328,7 @@ class Mesh:
             self._left[index].set()
 
     def _deliver(self, index: int, kind: bytes, content: bytes) -> None:
+        self._count_on_wire(index)  # after the last message the other one closes the connection
         if kind == _MESSAGE:
             self._inbox[index].put_nowait(content)
             return
@@ -345,14 +355,13 @@ def _certificate(writer: asyncio.StreamWriter) -> bytes | None:
     return secured.getpeercert(binary_form=True)
 
 
-def _count_on_wire(writer: asyncio.StreamWriter) -> tuple[int, int]:
-    """Return the bytes that the kernel has sent and received over a connection; zeros if it does not say."""
-    connection = writer.get_extra_info("socket")
+def _count_on_wire(connection: Any) -> tuple[int, int] | None:
+    """Return the bytes that the kernel has sent and received over a connection; None if it does not say."""
     option: int | None = getattr(socket, "TCP_INFO", None)
-    if option is None or connection is None or connection.fileno() < 0:
-        return 0, 0
+    if option is None or connection.fileno() < 0:
+        return None
     known: bytes = connection.getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO_BYTES)
     if len(known) < _TCP_INFO_BYTES:
-        return 0, 0
+        return None
     sent, received = (int.from_bytes(known[at : at + 8], sys.byteorder) for at in (_SENT_AT, _RECEIVED_AT))
     return sent, received

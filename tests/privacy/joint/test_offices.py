@@ -74,11 +74,11 @@ def script(folder: Path) -> dict[str, Any]:
     known = found_offices(3, WEIGHTS, folder)
 
     def build(office: Office, mesh: Any, way: str, noise: float) -> tuple[Summing, Any]:
-        planned = plan_noise(noise, 0.5, WEIGHTS, Sharing(3, 2 if way == "open" else 1))
+        planned = plan_noise(noise, 0.5, WEIGHTS, Sharing(3, 1 if way == "secret" else 2))
         bounds = [bound_upload(planned, WEIGHTS, owned_by(index)[3]) for index in range(3)]
         signer = office.signer
-        if way == "open":
-            return OpenSumming(office.parties, bounds, mesh, signer), planned
+        if way != "secret":
+            return OpenSumming(office.parties, bounds, mesh, signer, in_turns=way == "turns"), planned
         return SecretSumming(office.parties, bounds, 1, mesh, signer), planned
 
     def work(case: str, way: str, noise: float, rate: float, die: Any = None) -> Any:
@@ -89,7 +89,8 @@ def script(folder: Path) -> dict[str, Any]:
                 summing, planned = build(office, mesh, way, noise)
                 done = catch_up(mesh, journal, summing, STEPS)
                 owners = sum(owned_by(index)[3] for index in range(3))
-                group = Offices(summing, journal, planned, SecureRandom(key), owners)
+                turns = range(office.index, STEPS, 3) if way == "turns" else None
+                group = Offices(summing, journal, planned, SecureRandom(key), owners, turns)
                 if die is not None:
                     die(office.index, group)
                 weights = train_model(owned_by(office.index), noise, rate, group, key)
@@ -128,13 +129,17 @@ def script(folder: Path) -> dict[str, Any]:
         int(starts[-1]),
     )
     found: dict[str, Any] = {"pooled": train_model(pooled, 1e-6, 1.0, None, bytes(32))}
-    for way in ("open", "secret"):
+    for way in ("open", "secret", "turns"):
         found[f"quiet {way}"] = work(f"quiet {way}", way, QUIET, 1.0)
         found[f"noisy {way}"] = work(f"noisy {way}", way, 1.5, 0.5)
     for number, moment in enumerate(("before upload", "after upload", "before evidence", "after evidence")):
         case = f"killed {moment}"
         first = work(case, "secret", 1.5, 0.5, die_at(number % 3, 2, moment))
         found[case] = [first, work(case, "secret", 1.5, 0.5)]
+    for index, moment in ((0, "before upload"), (0, "after upload"), (1, "before evidence")):
+        case = f"killed {moment} {index} in turns"
+        work(case, "turns", 1.5, 0.5, die_at(index, 3, moment))
+        found[case] = work(case, "turns", 1.5, 0.5)
     case = "changed"
     work(case, "secret", 1.5, 0.5, die_at(0, 3, "before upload"))
     path = folder / case / "1" / "000001.evidence"
@@ -179,6 +184,45 @@ def test_a_killed_office_goes_on_with_the_same_bits(found: dict[str, Any], momen
     assert {answer[0] for answer in first if answer} == {"OfficeLeftError"}
     assert [answer[0] for answer in second] == [answer[0] for answer in found["noisy secret"]]
     assert {answer[1] for answer in second} == {3 if "evidence" in moment else 2}
+
+
+def train_in_turns() -> list[float]:
+    """One step of one office's owners after the other, without noise and engine."""
+    import torch
+    from torch.nn import functional
+
+    weight, bias = torch.zeros(CLASSES, FEATURES), torch.zeros(CLASSES)
+    iterates: list[Any] = []
+    for step in range(STEPS):
+        inputs, targets, owner_of, count = owned_by(step % 3)
+        total = torch.zeros(WEIGHTS)
+        for owner in range(count):
+            parts = [one.clone().requires_grad_() for one in (weight, bias)]
+            mine = owner_of == owner
+            functional.cross_entropy(inputs[mine] @ parts[0].T + parts[1], targets[mine]).backward()
+            gradient = torch.cat([one.grad.ravel() for one in parts if one.grad is not None])
+            total += gradient * min(1.0, 0.5 / float(gradient.norm()))
+        moved = torch.cat([weight.ravel(), bias]) - 2.0 * total / 60
+        weight, bias = moved[: FEATURES * CLASSES].view(CLASSES, FEATURES), moved[FEATURES * CLASSES :]
+        iterates.append(moved)
+    return torch.stack(iterates[-2:]).mean(0).tolist()
+
+
+def test_in_turns_each_step_is_that_of_one_office(found: dict[str, Any]) -> None:
+    first, *others = (answer[0] for answer in found["quiet turns"])
+    assert all(other == first for other in others)
+    allowed = 6 * STEPS * 2.0 * QUIET * 0.5 / 60
+    expected = train_in_turns()
+    assert np.abs(np.subtract(first, expected)).max() < allowed
+    assert np.abs(expected).max() > 20 * allowed
+
+
+@pytest.mark.parametrize("case", ["before upload 0", "after upload 0", "before evidence 1"])
+def test_an_office_that_was_killed_in_its_turn_or_another_one_goes_on(
+    found: dict[str, Any], case: str
+) -> None:
+    noisy = [answer[0] for answer in found["noisy turns"]]
+    assert [answer[0] for answer in found[f"killed {case} in turns"]] == noisy
 
 
 def test_changed_evidence_is_refused_by_name(found: dict[str, Any]) -> None:

@@ -59,8 +59,8 @@ def script(case: str) -> list[Any]:
             return super().exchange(messages, about)
 
     def summing(office: Office, mesh: Mesh, signer: Signer) -> Summing:
-        if way == "open":
-            return OpenSumming(office.parties, [bound] * 3, mesh, signer)
+        if way != "secret":
+            return OpenSumming(office.parties, [bound] * 3, mesh, signer, in_turns=way == "turns")
         return SecretSumming(office.parties, [bound] * 3, 1, mesh, signer)
 
     def work(office: Office) -> Any:
@@ -85,6 +85,8 @@ def script(case: str) -> list[Any]:
                     mine = mine + 2**24
                 if what == "dies" and lies and step == 1:
                     os._exit(9)
+                if way == "turns" and step != office.index and not (lies and what == "early"):
+                    mine = None
                 found, evidence = adding.add_up(step, mine)
                 assert (adding.recompute(step, evidence) == found).all()
                 sums.append(found.tolist())
@@ -115,7 +117,7 @@ def script(case: str) -> list[Any]:
 CASES = (
     *(f"{way}:{what}" for way in ("open", "secret") for what in ("nothing", "long", "changed later", "dies")),
     *("open:upload", "secret:share of an upload", "secret:share of the sum", "open:list of uploads"),
-    *("open:two faces", "open:certificate"),
+    *("open:two faces", "open:certificate", "turns:nothing", "turns:early"),
 )
 
 
@@ -132,6 +134,14 @@ def answers() -> dict[str, list[Any]]:
 @pytest.mark.parametrize("way", ["open", "secret"])
 def test_all_offices_have_the_sum(answers: dict[str, list[Any]], way: str) -> None:
     assert answers[f"{way}:nothing"] == [[total(0), total(1)]] * 3
+
+
+def test_in_turns_the_sum_is_the_upload_of_one_office(answers: dict[str, list[Any]]) -> None:
+    assert answers["turns:nothing"] == [[upload(0, 0).tolist(), upload(1, 1).tolist()]] * 3
+
+
+def test_an_upload_out_of_turn_is_refused_by_name(answers: dict[str, list[Any]]) -> None:
+    assert [answer[:2] for answer in answers["turns:early"]] == [["UploadRefusedError", LIAR]] * 3
 
 
 @pytest.mark.parametrize("way", ["open", "secret"])

@@ -1,0 +1,177 @@
+"""Offices train under each protection what they agreed on: one model, charged as planned, and verified.
+
+Run as a script, this file prepares the offices and forks a process for each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deadlines import HANGS_AFTER
+
+ROOT = Path(__file__).parents[3]
+PARTING = 55  # bytes: the last record, and TLS's goodbye
+WORDS = {
+    "lease": "The tenant shall pay rent to the landlord for the premises",
+    "employment": "The employee shall receive a salary from the employer and vacation",
+    "loan": "The borrower shall repay the principal with interest to the lender",
+}
+STEPS = 2
+# Protection, number of offices, kind of model.
+CASES = {
+    "once": ("once", 3, "linear"),
+    "cyclic": ("cyclic", 2, "square"),
+    "sum": ("sum", 3, "cubic"),
+    "office": ("office", 2, "lora"),
+}
+
+
+def write_records(path: Path) -> None:
+    drawn = random.Random(5)
+    lines: list[str] = []
+    for number in range(48):
+        label = drawn.choice(list(WORDS))
+        text = " ".join(drawn.choices(WORDS[label].split(), k=20)) + f", clause {number}."
+        lines.append(json.dumps({"text": text, "label": label, "owner": f"client-{number % 24}"}))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def script(folder: Path) -> dict[str, Any]:
+    import torch
+
+    torch.set_num_threads(1)  # forked processes have no others
+    write_records(folder / "records.jsonl")
+    return {case: run(folder, case) for case in CASES}
+
+
+def run(folder: Path, case: str) -> list[dict[str, Any]]:
+    from lexveil.pipeline.joint.agreement import read_agreement
+    from lexveil.pipeline.joint.office import describe_run, train_jointly, verify_run
+    from lexveil.pipeline.joint.rehearsal import prepare_rehearsal, summarize_rehearsal
+    from lexveil.pipeline.joint.views import describe_views
+    from lexveil.pipeline.models.card import read_card
+    from lexveil.pipeline.settings import load_settings
+    from lexveil.pipeline.workspace.workspace import Workspace
+
+    protection, offices, kind = CASES[case]
+    settings = load_settings(
+        None,
+        train={"model": kind, "labels": list(WORDS), "steps": STEPS, "delta": 1e-3, "device": "cpu"},
+        ledger={"limit_delta": 1e-3},
+        mask={"detector": "rules"},
+        ingest={"owner_field": "owner"},
+    )
+    path, workspaces = prepare_rehearsal(
+        folder / "records.jsonl", folder / case, settings, offices, protection, 0
+    )
+    agreement = read_agreement(path)
+    children: list[int] = []
+    for one in workspaces:
+        child = os.fork()
+        if child == 0:
+            try:
+                trained = train_jointly(Workspace.open(one, settings), agreement, patience=HANGS_AFTER)
+                answer = {"card": dict(read_card(trained.saved.folder))}
+            except Exception as error:
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            (folder / f"{case}-{one.name}.json").write_text(json.dumps(answer))
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    answers = [json.loads((folder / f"{case}-{one.name}.json").read_text()) for one in workspaces]
+    if any("error" in answer for answer in answers):
+        return answers
+    for answer, one in zip(answers, workspaces, strict=True):
+        workspace = Workspace.open(one, settings)
+        answer |= {"verified": verify_run(workspace, agreement), "status": describe_run(workspace, agreement)}
+        answer["views"] = describe_views(workspace, agreement)
+        ledger = workspace.ledger
+        (population,) = ledger.populations()
+        (charged,) = ledger.reservations(population)
+        answer["charged"] = [charged.state, charged.charged_steps]
+        answer["spent"] = ledger.spent_epsilon(population, 1e-3)
+        ledger.close()
+        again = train_jointly(Workspace.open(one, settings), agreement)
+        answer["again"] = [again.new, again.recalled]
+    answers[0]["same"] = summarize_rehearsal(path, workspaces, settings)["same_model_in_all_offices"]
+    return answers
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, __file__, str(tmp_path_factory.mktemp("joint"))],
+        env=environment, cwd=ROOT, check=True, timeout=4 * HANGS_AFTER, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_all_offices_have_the_model_that_the_signed_sums_give(
+    found: dict[str, list[dict[str, Any]]], case: str
+) -> None:
+    protection, offices, kind = CASES[case]
+    assert [answer.get("error") for answer in found[case]] == [None] * offices
+    total = {"once": 1, "cyclic": STEPS * offices}.get(protection, STEPS)
+    assert found[case][0]["same"] is True
+    for answer in found[case]:
+        assert answer["card"]["kind"] == kind
+        assert answer["verified"]["steps"] == total
+        assert answer["status"]["steps"] == f"{total} of {total}"
+        assert answer["again"] == [False, total]
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_each_ledger_is_charged_for_its_own_steps(found: dict[str, list[dict[str, Any]]], case: str) -> None:
+    steps = 1 if CASES[case][0] == "once" else STEPS
+    for answer in found[case]:
+        assert answer["charged"] == ["committed", steps]
+        assert answer["card"]["steps"] == steps
+        assert 7.9 < answer["spent"] <= 8.0
+        assert answer["card"]["epsilon"] == pytest.approx(answer["spent"], rel=1e-6)
+
+
+def test_the_card_says_who_is_trusted(found: dict[str, list[dict[str, Any]]]) -> None:
+    for case, says in (
+        ("once", "one sum alone is opened"),
+        ("cyclic", "2 offices in turns"),
+        ("office", "no other"),
+    ):
+        assert says in found[case][0]["card"]["joint"]
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_each_office_has_received_what_the_other_says_it_has_sent(
+    found: dict[str, list[dict[str, Any]]], case: str
+) -> None:
+    protection, offices, _ = CASES[case]
+    views = [answer["views"] for answer in found[case]]
+    secret = {"share of an upload", "comparison of norms", "share of the sum"}
+    for view in views:
+        assert [one["office"] for one in view["offices"]] == [
+            f"office-{index + 1}" for index in range(offices) if f"office-{index + 1}" != view["office"]
+        ]
+        for one in view["offices"]:
+            other = next(peer for peer in views if peer["office"] == one["office"])
+            (mine,) = [peer for peer in other["offices"] if peer["office"] == view["office"]]
+            assert one["sent"] == mine["received"]
+            # What closes a connection counts or not, depending on who closes first.
+            assert abs(mine["received_on_wire"] - one["sent_on_wire"]) <= PARTING
+            assert one["sent_on_wire"] > sum(one["sent"].values())
+            assert secret.isdisjoint(one["sent"]) == (protection in ("office", "cyclic"))
+            assert ("upload" in one["sent"]) == (protection in ("office", "cyclic"))
+            assert set(one["sent"]) | set(one["received"]) == set(view["tells"])
+
+
+if __name__ == "__main__":
+    print(json.dumps(script(Path(sys.argv[1]))))
