@@ -27,8 +27,8 @@ _MOST_BYTES = 2**31
 _RETRY_SECONDS = 0.2
 # What an office that has left had sent before is in memory: enough time to use it.
 _GRACE_SECONDS = 5.0
-# Where Linux puts the bytes that a connection has sent and received into `tcp_info`.
-_TCP_INFO_BYTES, _RECEIVED_AT, _SENT_AT = 208, 128, 200
+# Where Linux puts the bytes that a connection has received, sent, and sent again into `tcp_info`.
+_TCP_INFO_BYTES, _COUNTS_AT = 216, (128, 200, 208)
 
 
 class OfficeLeftError(ConnectionError):
@@ -363,5 +363,5 @@ def _count_on_wire(connection: Any) -> tuple[int, int] | None:
     known: bytes = connection.getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO_BYTES)
     if len(known) < _TCP_INFO_BYTES:
         return None
-    sent, received = (int.from_bytes(known[at : at + 8], sys.byteorder) for at in (_SENT_AT, _RECEIVED_AT))
-    return sent, received
+    received, sent, again = (int.from_bytes(known[at : at + 8], sys.byteorder) for at in _COUNTS_AT)
+    return sent - again, received
