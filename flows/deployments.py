@@ -173,6 +173,32 @@ def scheduled_audit(workspace: str, config: str | None = None) -> None:
         )
 
 
+@_scheduled(name="lexveil-join", timeout_seconds=24 * _HOUR)
+@with_backoff
+@seal_errors("join")
+def joint_training(workspace: str, agreement: str, config: str | None = None) -> None:
+    """Take this office's part in a joint training, and watch it: each office starts such a run.
+
+    If another office leaves, the run is tried again later: it goes on at the first step that no office has
+    completed, and nothing more is charged.
+
+    Args:
+        workspace: Folder or URL of the workspace.
+        agreement: File of the agreement, which this office has signed.
+        config: The settings file.
+    """
+    opened = Workspace.open(workspace, _load_settings(config))
+    from lexveil.pipeline.joint.agreement import read_agreement
+    from lexveil.pipeline.joint.office import train_jointly
+    from lexveil.pipeline.models.card import read_card
+
+    agreed = read_agreement(Path(agreement))
+    facts = {"agreement": agreed.digest.hex()}
+    with exclusive_action(opened, "join-train", facts) as outcome, shard_tasks(opened.settings) as each:
+        trained = train_jointly(opened, agreed, each)
+        outcome |= summarize_model(read_card(trained.saved.folder)) | {"new": trained.new}
+
+
 @dataclass(frozen=True, slots=True)
 class Registration:
     """What `register` did and found.

@@ -15,6 +15,7 @@ from http.client import HTTPException
 from typing import Any, ParamSpec
 
 from lexveil.pipeline.errors import (
+    AgreementError,
     AuditFailedError,
     BudgetRefusedError,
     SettingsError,
@@ -29,8 +30,15 @@ RETRIES = 3
 # For a passing fault, for a server that is restarting, and for a storage that is being repaired.
 DELAYS = (60, 5 * 60, 25 * 60)
 _WEBHOOK_SECONDS = 10
-# What does not change within an hour: the ledger's limit, a verdict, a setting.
-_FINAL = (AuditFailedError, BudgetRefusedError, SettingsError, TrainingRefusedError, TrainingStoppedError)
+# What does not change within an hour: the ledger's limit, a verdict, a setting, an agreement.
+_FINAL = (
+    AgreementError,
+    AuditFailedError,
+    BudgetRefusedError,
+    SettingsError,
+    TrainingRefusedError,
+    TrainingStoppedError,
+)
 
 
 def with_backoff(body: Callable[P, None], delays: Sequence[int] = DELAYS) -> Callable[P, None]:

@@ -55,10 +55,10 @@ class TrafficLog:
     def follow(self, mesh: Mesh, progress: Progress | None) -> Progress:
         """Return a listener for the steps that keeps what was exchanged after each, and tells `progress`."""
 
-        def note(stage: str, done: int, total: int) -> None:
+        def note(stage: str, done: int, total: int, documents: int = 0) -> None:
             self.keep(mesh)
             if progress is not None:
-                progress(stage, done, total)
+                progress(stage, done, total, documents)
 
         return note
 

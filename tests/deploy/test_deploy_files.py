@@ -80,7 +80,10 @@ def check_command(words: list[str]) -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     name = " ".join(words[:2]) if " ".join(words[:2]) in commands else words[0]
     assert name in commands
-    known = {option for one in commands[name].params for option in one.opts}
+    command = commands[name]
+    if hasattr(command, "commands"):  # a group, and one of its commands
+        command = command.commands[words[1]]
+    known = {option for one in command.params for option in one.opts}
     used = {word.split("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)}
     assert used <= known, used - known
 
@@ -441,13 +444,40 @@ def test_commands_exist() -> None:
     for service in compose()["services"].values():
         if service.get("command") and "build" in service:
             check_command(service["command"])
+    for name, restarts in (("lexveil.service", "always"), ("lexveil-join.service", "on-failure")):
+        unit = configparser.ConfigParser(strict=False, interpolation=None)
+        unit.optionxform = str  # type: ignore[assignment,method-assign]
+        unit.read(DEPLOY / name)
+        program, *words = shlex.split(unit["Service"]["ExecStart"])
+        assert Path(program).name == "lexveil"
+        check_command(words)
+        assert unit["Service"]["Restart"] == restarts
+
+
+def test_an_office_of_a_joint_training_is_started_again_unless_it_is_refused() -> None:
+    from lexveil.pipeline.errors import AgreementError, BudgetRefusedError, JointTrainingError
+
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(DEPLOY / "lexveil.service")
-    program, *words = shlex.split(unit["Service"]["ExecStart"])
-    assert Path(program).name == "lexveil"
-    check_command(words)
-    assert unit["Service"]["Restart"] == "always"
+    unit.read(DEPLOY / "lexveil-join.service")
+    prevented = {int(code) for code in unit["Service"]["RestartPreventExitStatus"].split()}
+    assert {AgreementError.exit_code, BudgetRefusedError.exit_code} <= prevented
+    assert JointTrainingError.exit_code not in prevented
+    together = configparser.ConfigParser(strict=False, interpolation=None)
+    together.optionxform = str  # type: ignore[assignment,method-assign]
+    together.read(DEPLOY / "lexveil.service")
+    for name in (
+        "NoNewPrivileges",
+        "PrivateTmp",
+        "ProtectSystem",
+        "ProtectHome",
+        "UMask",
+        "StateDirectoryMode",
+    ):
+        assert unit["Service"][name] == together["Service"][name]
+
+
+def test_the_commands_of_comments_exist() -> None:
     for path in DEPLOY.rglob("*"):
         if path.is_file():
             for line in re.findall(
