@@ -11,7 +11,7 @@ from lexveil.pipeline.errors import AgreementError, JointTrainingError, Training
 from lexveil.pipeline.joint.agreement import Agreement
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.files import write_atomically
-from lexveil.privacy.joint.mesh import Identity, Mesh, OfficeLeftError, Peer
+from lexveil.privacy.joint.mesh import CannotListenError, Identity, Mesh, OfficeLeftError, Peer
 from lexveil.privacy.joint.secret_sharing import InconsistentSharesError, JoinExtraMissingError
 from lexveil.privacy.joint.signing import ForgedError, Place, Signer
 from lexveil.privacy.joint.summing import (
@@ -152,6 +152,8 @@ def translate_failures(agreement: Agreement) -> Generator[None]:
         yield
     except JoinExtraMissingError as error:
         raise TrainingRefusedError(str(error)) from None
+    except CannotListenError as error:
+        raise JointTrainingError(str(error)) from None
     except OfficeLeftError as error:
         raise JointTrainingError(f"{error}; {_GO_ON}") from None
     except InconsistentSharesError as error:

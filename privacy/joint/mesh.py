@@ -7,6 +7,7 @@ stream of bytes to each office, so that another transport can take the place of 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import sys
@@ -41,6 +42,10 @@ class OfficeLeftError(ConnectionError):
     def __init__(self, office: int | None, line: str) -> None:
         super().__init__(line)
         self.office = office
+
+
+class CannotListenError(OSError):
+    """This office cannot listen at its address: it is another machine's, or another program listens there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +271,14 @@ class Mesh:
             await accepted.put((reader, writer))
 
         me = self._peers[self.index]
-        server = await asyncio.start_server(
-            accept, me.host, me.port, ssl=self._context(ssl.Purpose.CLIENT_AUTH)
-        )
+        context = self._context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            server = await asyncio.start_server(accept, me.host, me.port, ssl=context)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "unknown host"
+            raise CannotListenError(
+                f"this office cannot listen at the address of its offer, port {me.port}: {reason}"
+            ) from None
         try:
             async with asyncio.timeout(self._patience):
                 later = range(self.index + 1, len(self._peers))

@@ -1,8 +1,9 @@
-"""What an office says it has exchanged is what went over the wire, to the byte."""
+"""Offices say what they have exchanged as the wire has it, and in one line why they cannot listen."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lexveil.privacy.joint.mesh import Traffic
+from lexveil.privacy.joint.mesh import CannotListenError, Traffic
 from tests.privacy.joint.offices import found_offices
 
 PARTING = 55  # bytes: the last record, and TLS's goodbye
@@ -81,3 +82,24 @@ def test_both_offices_and_the_wire_agree(tmp_path: Path, size: int) -> None:
     assert abs(after.received_on_wire - other.sent_on_wire) <= PARTING
     assert (after.sent, after.received) == (other.received, other.sent)
     assert abs(wire.forth - after.sent_on_wire) <= PARTING
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("127.0.0.1", "already in use"),
+        ("192.0.2.1", "assign requested address"),
+        ("court.invalid", "unknown host"),
+    ],
+)
+def test_an_office_that_cannot_listen_says_so_in_one_line(tmp_path: Path, host: str, says: str) -> None:
+    office = found_offices(2, 1, tmp_path)[0]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        me = replace(office.peers[0], host=host, port=taken.getsockname()[1])
+        with (
+            pytest.raises(CannotListenError, match=says) as raised,
+            replace(office, peers=[me, office.peers[1]]).mesh(1.0),
+        ):
+            pass
+    assert "\n" not in str(raised.value)
+    assert str(me.port) in str(raised.value)
