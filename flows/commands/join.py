@@ -124,6 +124,12 @@ def train(
     agreement: AgreementArgument,
     workers: Workers = None,
     patience: Patience = 600.0,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            help="Host and port to listen at, host:port. Default: the address of this office's offer"
+        ),
+    ] = None,
     *,
     options: WorkspaceOptions,
 ) -> None:
@@ -138,7 +144,7 @@ def train(
         exclusive_action(workspace, "join-train", {"agreement": agreed.digest.hex()}) as outcome,
         console.worker_pool(workspace.settings, options.as_json) as each,
     ):
-        trained = train_jointly(workspace, agreed, each, patience=patience)
+        trained = train_jointly(workspace, agreed, each, patience=patience, listen=listen)
         card = read_card(trained.saved.folder)
         outcome |= summarize_model(card) | {"new": trained.new}
     console.show({"new": trained.new, "recalled_steps": trained.recalled, **card}, options.as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from lexveil.privacy.joint.noise import SharedNoise, Sharing, plan_noise
 from lexveil.privacy.joint.signing import Certificate
 
 Protection = Literal["sum", "office", "once", "cyclic"]
+_ADDRESS = r"^[^:\s]+:\d{1,5}$"
 _HIDING: tuple[Protection, ...] = ("sum", "once")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -31,6 +33,21 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 # The learning rate is part of the agreement, so it is written with fewer digits than machines may differ in.
 _DIGITS = 12
+
+
+def check_address(address: str) -> None:
+    """Check the host and port of an office.
+
+    Raises:
+        AgreementError: it is no such.
+    """
+    try:
+        if re.fullmatch(_ADDRESS, address):
+            _check_port(address)
+            return
+    except ValueError:
+        pass
+    raise AgreementError("an address is host:port, with a port from 1 to 65535")
 
 
 def _check_port(address: str) -> str:
@@ -80,7 +97,7 @@ class OfficeOffer(_Record):
     """
 
     name: Name
-    address: Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$"), AfterValidator(_check_port)]
+    address: Annotated[str, Field(pattern=_ADDRESS), AfterValidator(_check_port)]
     certificate: str = Field(repr=False)
     owners: Annotated[int, Field(ge=1)]
     setup: Setup

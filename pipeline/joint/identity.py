@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lexveil.pipeline.errors import AgreementError, JointTrainingError, TrainingRefusedError
-from lexveil.pipeline.joint.agreement import Agreement
+from lexveil.pipeline.joint.agreement import Agreement, check_address
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.files import write_atomically
 from lexveil.privacy.joint.mesh import CannotListenError, Identity, Mesh, OfficeLeftError, Peer
@@ -72,7 +72,9 @@ def load_signer(workspace: Workspace) -> Signer:
     return Signer.from_pem((_identity_folder(workspace) / "key.pem").read_bytes(), _password(workspace))
 
 
-def connect(workspace: Workspace, agreement: Agreement, index: int, patience: float) -> Mesh:
+def connect(
+    workspace: Workspace, agreement: Agreement, index: int, patience: float, listen: str | None = None
+) -> Mesh:
     """Return the connections to the other offices, which `with` opens.
 
     Args:
@@ -80,12 +82,20 @@ def connect(workspace: Workspace, agreement: Agreement, index: int, patience: fl
         agreement: the agreement.
         index: index of this office.
         patience: seconds to wait for another office.
+        listen: host and port to listen at, where the address of the offer is not this machine's own; None:
+            that address.
+
+    Raises:
+        AgreementError: `listen` is no host and port.
     """
+    if listen is not None:
+        check_address(listen)
     folder = _identity_folder(workspace)
     identity = Identity(index, folder / "certificate.pem", folder / "key.pem", _password(workspace))
     peers: list[Peer] = []
     for office in agreement.offices:
-        host, _, port = office.address.rpartition(":")
+        own = listen is not None and office is agreement.offices[index]
+        host, _, port = (listen if own and listen else office.address).rpartition(":")
         peers.append(Peer(office.name, host, int(port), office.parsed.der))
     return Mesh(identity, peers, patience)
 

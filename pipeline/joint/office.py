@@ -129,6 +129,7 @@ def train_jointly(
     each: ForEach = run_one_by_one,
     progress: Progress | None = None,
     patience: float = 600.0,
+    listen: str | None = None,
 ) -> JointOutcome:
     """Train the agreed model together with the other offices, which run the same at the same time.
 
@@ -141,6 +142,7 @@ def train_jointly(
         each: runs the shards of the encoding.
         progress: listener for the steps.
         patience: seconds to wait for another office.
+        listen: host and port to listen at; None: the address of the offer.
 
     Raises:
         AgreementError: the agreement is not signed, or no longer fits this office.
@@ -167,7 +169,9 @@ def train_jointly(
         complete = Journal(folder, None).count() >= agreement.steps
         kept = TrafficLog(folder)
         with (
-            nullcontext() if complete else kept.record(connect(workspace, agreement, index, patience)) as mesh
+            nullcontext()
+            if complete
+            else kept.record(connect(workspace, agreement, index, patience, listen)) as mesh
         ):
             exchange_consent(mesh, folder, agreement)
             reserved = reserve(workspace, ledger, population, plan, digest, _name_model(agreement))

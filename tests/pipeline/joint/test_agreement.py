@@ -15,6 +15,7 @@ from lexveil.pipeline.joint.agreement import (
     Agreement,
     OfficeOffer,
     Setup,
+    check_address,
     draft_agreement,
     read_agreement,
     read_offer,
@@ -110,6 +111,8 @@ def test_one_message_trains_linear_models_of_one_class_only() -> None:
 def test_an_address_has_a_port_that_exists(address: str) -> None:
     with pytest.raises(ValueError):
         OfficeOffer(**OFFERS[0].model_dump() | {"address": address})
+    with pytest.raises(AgreementError, match="port from 1 to 65535"):
+        check_address(address)
 
 
 def agreement_like(agreement: Agreement) -> Any:

@@ -74,11 +74,15 @@ def run(folder: Path, case: str) -> list[dict[str, Any]]:
     )
     agreement = read_agreement(path)
     children: list[int] = []
-    for one in workspaces:
+    for one, office in zip(workspaces, agreement.offices, strict=True):
+        port = office.address.rpartition(":")[2]
+        listen = f"0.0.0.0:{port}" if case == "office" else None  # as in a container
         child = os.fork()
         if child == 0:
             try:
-                trained = train_jointly(Workspace.open(one, settings), agreement, patience=HANGS_AFTER)
+                trained = train_jointly(
+                    Workspace.open(one, settings), agreement, patience=HANGS_AFTER, listen=listen
+                )
                 answer = {"card": dict(read_card(trained.saved.folder))}
             except Exception as error:
                 answer = {"error": f"{type(error).__name__}: {error}"}
