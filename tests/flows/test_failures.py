@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lexveil.flows import failures
-from lexveil.pipeline.errors import BudgetRefusedError
+from lexveil.pipeline.errors import AgreementError, BudgetRefusedError, JointTrainingError
 
 FLOW = SimpleNamespace(name="lexveil-train")
 RUN = SimpleNamespace(id="some-id", parameters={"workspace": "/client of a name"})
@@ -77,3 +78,29 @@ def test_outside_of_a_flow_an_error_passes_as_it_is() -> None:
     assert body.__name__ == "body"
     with pytest.raises(BudgetRefusedError, match="no 7"):
         body(7)
+
+
+@pytest.mark.parametrize(("error", "final"), [(AgreementError("a"), True), (JointTrainingError("b"), False)])
+def test_a_joint_training_is_tried_again_where_an_office_has_left(
+    error: Exception, final: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[bool] = []
+    monkeypatch.setattr(failures, "_plan_retry", lambda _delays, final: planned.append(final))
+
+    @failures.with_backoff
+    def body() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        body()
+    assert planned == [final]
+
+
+def test_the_flow_of_a_joint_training_needs_its_agreement(tmp_path: Path) -> None:
+    from lexveil.flows import deployments
+    from lexveil.pipeline.workspace.workspace import Workspace
+
+    url = Workspace.create_or_open(tmp_path / "w").url
+    with pytest.raises(AgreementError, match="cannot be read") as raised:
+        deployments.joint_training.fn(url, str(tmp_path / "missing.json"))
+    assert "missing" not in str(raised.value)
