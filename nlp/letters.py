@@ -35,6 +35,20 @@ HAN = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003fffd"
 SPACED_WORD = rf"[^\W{HAN}]"
 
 _HAN = re.compile(f"[{HAN}]")
+# Serbian is written in both alphabets. A letter of two Latin ones comes first in words as well as in names.
+_LATIN = dict(
+    zip(
+        "абвгдђежзијклљмнњопрстћуфхцчџш",
+        "a b v g d đ e ž z i j k l lj m n nj o p r s t ć u f h c č dž š".split(),  # noqa: SIM905
+        strict=True,
+    )
+)
+_TO_LATIN = str.maketrans(_LATIN | {letter.upper(): latin.capitalize() for letter, latin in _LATIN.items()})
+
+
+def to_latin(text: str) -> str:
+    """Return `text` with the Cyrillic letters of Serbian in Latin; other letters stay."""
+    return text if text.isascii() else text.translate(_TO_LATIN)
 
 
 def has_han(text: str) -> bool:

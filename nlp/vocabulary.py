@@ -131,7 +131,7 @@ FORM_LABELS: frozenset[str] = frozenset(
     geburtsdatum geburtsname geburtsort geschlecht geschädigte geschädigter gegenstand hausarzt iban inhalt kfz kind
     kontoinhaber kostenstelle kunde mandant mieter nachname name nationalität ort patient patientin personalien posten
     protokoll rechnung sachbearbeiter schaden staatsangehörigkeit strasse straße tatort tatzeit telefon termin
-    thema unterschrift verfahren vermieter verteiler vorgang vorname vornamen wohnhaft wohnort zeuge zeugin zweck
+    frage antwort vorhalt question answer thema unterschrift verfahren vermieter verteiler vorgang vorname vornamen wohnhaft wohnort zeuge zeugin zweck
     absent absente absents adresse appelant appelante demandeur domicile objet présents profession référence signature
     apellidos asunto denunciante denunciado dirección domicilio firma hechos nombre
     cognome indirizzo oggetto presenti residenza assunto morada nome onderwerp naam voornaam adres imię nazwisko

@@ -54,5 +54,5 @@ RULES = (
     # Abbreviations of the British Isles, Canada and India
     make_rule(r"\bSI \d{4}/\d{1,5}|(?<!\w)(?:CPR|FPR|CrimPR|CPD|ET Rules|COPR|IR|RSC|BSA)(?: \d{4})?(?:,? (?:rr?\.?|[Rr]ules?|Part|PD|O\.?))? ?\d{1,3}[A-Z]{0,2}(?:\.\d{1,3}[A-Z]?)*(?:\(\w{1,4}\))*(?:,? para(?:s|graph)?\.? ?\d[\d.]*(?:\(\w{1,4}\))*)?|\bPD ?\d{1,2}[A-Z]?\b(?:,? para(?:s|graph)?\.? ?\d[\d.]*(?:\(\w{1,4}\))*)?", "SI ", "CPR", "PD", "FPR", "CrimPR", "ET Rules", "COPR", "IR ", "RSC", "BSA"),
     make_rule(r"\b(?:RSC|SC|RSO|SO|RSBC|SBC|RSA|SA|SS|RSS|SM|CCSM|RSNS|SNB|RSQ|CQLR|LRC|LC|SOR/|DORS/)(?:,? ?\d{4})?,? ?c\.? ?[A-Z\d][\w.-]*(?:,? (?:ss?|art)\.? ?\d[\w.]*(?:\(\w+\))*)?|\b(?:SOR|DORS)/\d{2,4}-\d{1,4}", " c ", " c. ", "SOR/", "DORS/"),
-    make_rule(r"\b(?:[Ss]ections?|[Ss]\.|u/s|[Uu]/[Ss]\.?) ?\d[\w/, -]{0,24}(?:of )?(?:IPC|CrPC|Cr\.P\.C\.|CPC|BNS|BNSS|NDPS Act|N\.I\. Act)\b", "IPC", "PC", "BNS", "Act"),
+    make_rule(r"\b(?:[Ss]ections?|[Ss]\.|u/s|[Uu]/[Ss]\.?) ?\d[\w/, -]{0,24}(?:of )?(?:IPC|CrPC|Cr\. ?P\. ?C\.|CPC|BNS|BNSS|NDPS Act|N\.I\. Act)(?!\w)", "IPC", "PC", "P.C", "P. C", "BNS", "Act"),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 
 from lexveil.nlp.entities.evidence import shows_type
@@ -33,6 +33,7 @@ _PARTICLES = (
     "van|von|vom|zu|zum|zur|der|den|dem|de|del|della|dei|di|da|das|do|dos|du|des|la|le|ter|ten|bin|bint|ibn|"
     "al|el|y|e|af|av|ap|t|d"
 )
+_SMALL_WORDS = frozenset(_PARTICLES.split("|"))
 _LINE = 4  # words: a shorter line may be a caption with a name
 _CAPITAL = re.compile(r"[a-z] [A-Z]")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -48,8 +49,8 @@ _TITLED = re.compile(rf"(?i:\b(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})
 _LONGEST_TITLE = 24
 # A title that the detector took for a part of the name.
 _LEADING = re.compile(
-    r"(?:(?:(?:Herrn?|Frau|Fräulein|Eheleute|Monsieur|Madame|Mademoiselle|Mevrouw|Shri|Sri)|"
-    r"(?:Mmes?|Mlles?|MM|Mr|Mrs|Ms|Dr|Smt|Sra?|Sig)\.?) )+(?=[^\W\d_])"
+    r"(?:(?:(?:Herrn?|Frau|Fräulein|Eheleute|Monsieur|Madame|Mademoiselle|Mevrouw|Shri|Sri|Kumari|Sardar)|"
+    r"(?:Mmes?|Mlles?|MM|Mr|Mrs|Ms|Dr|Smt|Mst|Kum|Sh|Sra?|Sig)\.?) )+(?=[^\W\d_])"
 )
 # "M." before a surname in French, where no first name stands before it.
 _MONSIEUR = re.compile(r"MM?\. (?=[^\W\d_]{2})")
@@ -60,7 +61,22 @@ _REST = re.compile(
 )
 # Where the detector runs over the end of a sentence: "Roe. Poe left".
 _SENTENCE_END = re.compile(rf"(?<=[{LOWER}]{{3}})[.!?;][ \n]+(?=[{UPPER}])")
+# The article of an Arabic surname: "Omar al-Hassan".
+_ARTICLE = re.compile(r"(?<![\w-])(?:[Aa][dlnrstz]|[Ee]l|[Uu]l|[Ii]bn|[Bb]in|[Aa]bu)-\Z")
 _LAST_WORD = re.compile(r"[^\W\d_]+\Z")
+# German pronouns, which no name contains: a detector takes "Kannten Sie" for one.
+_PRONOUNS = frozenset(
+    """
+    Sie Ihnen Ihr Ihre Ihren Ihrem Ihrer Ich Mein Meine Meinen Meinem Meiner Dein Deine Sein Seine
+    Unser Unsere Wir Es
+    """.split()  # noqa: SIM905
+)
+_DOCUMENT = re.compile(
+    rf"[{UPPER}][{LOWER}]*(?:vermerk|befehl|protokoll|vertrag|bescheid|schreiben|zeugnis|gutachten|beschluss|urteil|anzeige|erklärung|vollmacht|"
+    r"rechnung|mahnung|kündigung|antrag|klage|verfügung|vernehmung|niederschrift|bericht|testament)"
+)
+_CELL_EDGE = re.compile(rf"[|\t]|\n(?=@?[{LOWER}]{{2,}}[._])")
+_CELL = re.compile(rf"[^\s|](?:(?:[^|\t\n]|\n(?!@?[{LOWER}]{{2,}}[._]))*[^\s|])?")
 _CONNECTIVES = frozenset("and or the of for und oder et y e i".split())  # noqa: SIM905
 _TITLES = frozenset(title.casefold() for title in (*COURTESY_TITLES, *OFFICE_TITLES))
 _PARTIES = "plaintiff|defendant|claimant|applicant|appellant|appellee|respondent|petitioner|complainant"
@@ -103,8 +119,9 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
     for index, span in enumerate(spans):
         before = result[-1] if result else None
         after = spans[index + 1] if index + 1 < len(spans) else None
+        words = _find_words(text, span)
         if _may_be_person(text, span) and (
-            names.issuperset(_find_words(text, span))
+            _are_all_known(words, names)
             or _begins_with_given_name(text, span)
             or _TITLED.search(text, max(0, span.start - _LONGEST_TITLE), span.start)
             or _continues(text, before, span)
@@ -121,6 +138,8 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
             family = (
                 _find_family_name(text, span, before) if span.recognizer == LEARNED and not title else None
             )
+            article = _ARTICLE.search(text, max(0, start - 4), start)
+            start = article.start() if article else start
             start = start if family is None else family
             span = replace(span, start=start, end=end)
         result.append(span)
@@ -167,13 +186,15 @@ def drop_contradicted(text: str, spans: Iterable[Span]) -> list[Span]:
 
 
 def split_people(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Return the spans with those of a learned detector cut to names: "Ada Roe. Poe" is two.
+    """Return the spans with those of a learned detector cut to names: "Ada Roe. Poe" is two, "Roe | Poe" too.
 
     Args:
         text: normalized text.
         spans: findings in any order.
     """
-    return [part for span in spans for part in _split_sentences(text, span)]
+    return [
+        part for span in spans for cell in _split_cells(text, span) for part in _split_sentences(text, cell)
+    ]
 
 
 def _is_no_name(text: str, span: Span) -> bool:
@@ -184,9 +205,19 @@ def _is_no_name(text: str, span: Span) -> bool:
     return word in _CONNECTIVES or (word[:1].isupper() and word.casefold() in _TITLES)
 
 
+def _split_cells(text: str, span: Span) -> Iterator[Span]:
+    """Yield the parts of a learned span in the cells of a table."""
+    if span.recognizer != LEARNED or not _CELL_EDGE.search(text, span.start, span.end):
+        yield span
+        return
+    for cell in _CELL.finditer(text, span.start, span.end):
+        yield replace(span, start=cell.start(), end=cell.end())
+
+
 def _split_sentences(text: str, span: Span) -> Iterator[Span]:
     """Yield the names in a learned one, which may run over the end of a sentence or into other words."""
-    if span.recognizer != LEARNED or span.type != "PERSON":
+    named = span.type == "PERSON" or (span.type == "ORGANIZATION" and _begins_with_given_name(text, span))
+    if span.recognizer != LEARNED or not named:
         yield span
         return
     start = span.start
@@ -215,7 +246,9 @@ def _trim_edges(text: str, span: Span) -> Span:
 def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
     if span.recognizer != LEARNED:
         return False
-    if _is_label(text, span):
+    if span.type in _NAMES and any(word in _PRONOUNS for word in _find_words(text, span)):
+        return True
+    if _is_label(text, span) or _is_document(text, span):
         return True
     if span.type == "QUANTITY":
         line = find_line(text, span.start, span.end)
@@ -238,6 +271,11 @@ def _find_family_name(text: str, span: Span, before: Span | None) -> int | None:
     return None if any(word in known for word in words for known in _NO_FAMILY) else family.start(1)
 
 
+def _is_document(text: str, span: Span) -> bool:
+    """Return True for the title of a German document, a noun: "Aktenvermerk"."""
+    return span.type == "PERSON" and _DOCUMENT.fullmatch(text, span.start, span.end) is not None
+
+
 def _is_label(text: str, span: Span) -> bool:
     """Return True for the label of a field ("Narrative: ..."), and for a thing's number ("Exhibit C")."""
     if span.end - span.start == 1:
@@ -245,6 +283,12 @@ def _is_label(text: str, span: Span) -> bool:
     if text[span.end : span.end + 1] != ":" and text[span.end - 1] != ":":
         return False
     return text[span.start : span.end].rstrip(":").casefold() in FORM_LABELS
+
+
+def _are_all_known(words: Iterable[str], names: Set[str]) -> bool:
+    """Return True if all words that prove something are those of known names: not the first of "St John"."""
+    long = [word for word in words if len(word) > 2 and word not in _SMALL_WORDS]
+    return bool(long) and names.issuperset(long)
 
 
 def _begins_with_given_name(text: str, span: Span) -> bool:
@@ -255,7 +299,7 @@ def _begins_with_given_name(text: str, span: Span) -> bool:
 def _may_be_person(text: str, span: Span) -> bool:
     if span.recognizer != LEARNED or span.type not in _MISTAKABLE:
         return False
-    words = _find_words(text, span)
+    words = [word for word in _find_words(text, span) if word not in _SMALL_WORDS]
     named = 0 < len(words) <= _NAME_WORDS and all(word[0].isupper() for word in words)
     return named and not any(c.isdigit() for c in text[span.start : span.end]) and not shows_type(text, span)
 

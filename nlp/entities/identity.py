@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from itertools import islice, pairwise, product
 
+from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.entities.inflection import INFLECTED, list_nominatives
 from lexveil.nlp.letters import HAN, LOWER
 from lexveil.nlp.text import NormalizedText, Span
@@ -31,6 +32,11 @@ _PARTICLES = frozenset(
     van von vom zu zum zur der den dem de del della dei di da das do dos du des la le ter ten bin bint ibn al
     el y e Ó Ní Nic Uí Mac ap Ap
     """.split()  # noqa: SIM905
+)
+_FOLDED_PARTICLES = frozenset(particle.casefold() for particle in _PARTICLES)
+# Those that are no names in any language: Le, Du and Di are surnames in Vietnam and China.
+_SURE_PARTICLES = frozenset(
+    "de del della dei das dos des dem den der von vom van zu zum zur ter bin bint ibn".split()  # noqa: SIM905
 )
 _TITLE_BEFORE = re.compile(rf"(?i)\b({'|'.join(sorted(FEMALE_TITLES | MALE_TITLES))})\.?\s{{1,2}}$")
 _HAN = re.compile(f"[{HAN}]+")
@@ -411,7 +417,7 @@ def _index_keys(mention: Mention) -> set[tuple[str, ...]]:
     keys |= {("word", part) for word in (words[0], words[-1]) for part in (word, *word.split("-"))}
     keys.add(("initials", words[0][0], words[-1][0]))
     if len(words) > 1:
-        keys.add(("set", *sorted(words)))
+        keys |= {("set", *sorted(words)), ("end", *words[-2:])}
     if mention.is_chinese:
         keys |= {("surname", words[0][:1]), ("surname", words[0][:2])}
     return keys
@@ -426,7 +432,12 @@ def _lookup_keys(mention: Mention) -> set[tuple[str, ...]]:
         return {("initials", words[0], words[-1]), ("name", words[0], words[-1])}
     if len(words) == 1:
         return {("word", words[0])}
-    return {("name", words[0][0], words[-1]), ("set", *sorted(words))}
+    keys = {("name", words[0][0], words[-1]), ("set", *sorted(words))}
+    if _may_be_surname(words):
+        keys.add(("end", *words[-2:]))
+    if words[0] in _FOLDED_PARTICLES:
+        keys.add(("word", words[-1]))
+    return keys
 
 
 def _are_compatible(a: Mention, b: Mention) -> bool:
@@ -440,7 +451,8 @@ def _are_compatible(a: Mention, b: Mention) -> bool:
     for initials, name in ((a.words, b.words), (b.words, a.words)):
         if _are_all_initials(initials) and not _are_all_initials(name):
             return _are_initials_of(initials, name)
-    return _are_compatible_words(*sorted((a.words, b.words), key=lambda words: (len(words), words)))
+    words = _drop_particle(a.words), _drop_particle(b.words)
+    return _are_compatible_words(*sorted(words, key=lambda words: (len(words), words)))
 
 
 def _are_compatible_words(short: Sequence[str], long: Sequence[str]) -> bool:
@@ -448,11 +460,23 @@ def _are_compatible_words(short: Sequence[str], long: Sequence[str]) -> bool:
         return True
     if len(short) == 1:
         return any(short[0] in (word, *word.split("-")) for word in (long[-1], long[0]))
+    if _may_be_surname(short) and tuple(long[-len(short) :]) == tuple(short):
+        return True
     if short[-1] != long[-1] or not _match_or_abbreviate(short[0], long[0]):
         return False
     # The middle names of the shorter form must be, in order, among those of the longer one.
     rest = iter(long[1:-1])
     return all(any(_match_or_abbreviate(word, other) for other in rest) for word in short[1:-1])
+
+
+def _drop_particle(words: Sequence[str]) -> Sequence[str]:
+    """Return a name without a particle at its beginning, which counts as a word in capitals: DE OLIVEIRA."""
+    return words[1:] if len(words) > 1 and words[0] in _SURE_PARTICLES else words
+
+
+def _may_be_surname(words: Sequence[str]) -> bool:
+    """Return True if words may be a surname alone: De Oliveira, Le Goff, León Marqués."""
+    return words[0] in _FOLDED_PARTICLES or not is_given_name(words[0])
 
 
 def _are_compatible_chinese(a: str, b: str) -> bool:

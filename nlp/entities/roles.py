@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from lexveil.nlp.letters import HAN
+from lexveil.nlp.letters import HAN, to_latin
 from lexveil.nlp.text import Span
 from lexveil.nlp.vocabulary import COURTESY_TITLES
 
@@ -215,7 +215,7 @@ def _find_role(text: str, span: Span, benches: Sequence[tuple[int, int]]) -> tup
     before = _cut_at_sentence(text[max(0, span.start - _BEFORE) : span.start])
     if _HAN.search(text, span.start, span.end):
         return _match_before(_CHINESE, before) or _match_after(_CHINESE, after) or "other", False
-    untitled = _TITLES_AT_END.sub("", before)
+    untitled, after = _TITLES_AT_END.sub("", to_latin(before)), to_latin(after)
     role = _match_before(_LATIN, untitled)
     if role:
         return role, bool(_PLURAL.search(untitled))

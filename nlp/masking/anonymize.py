@@ -230,7 +230,9 @@ class _PieceMasking:
         self.masked = self._mask()
 
     def repair(self, rounds: int, language: str | None) -> tuple[Counter[str], list[Leftover]]:
-        """Mask leftovers until none remains, at most `rounds` times.
+        """Mask leftovers until none remains, at most `rounds` times, and words that look like unseen names.
+
+        These stay reasons for review: they may be none, and where one was missed, there may be others.
 
         Args:
             rounds: see above.
@@ -241,6 +243,19 @@ class _PieceMasking:
             The number of occurrences of each reason for review or failure, and where the leftovers are.
         """
         reasons: Counter[str] = Counter()
+        left = self._mask_leftovers(rounds, reasons)
+        doubts = list(self._find_doubts({leftover.start for leftover in left}, language))
+        unseen = [doubt for doubt in doubts if doubt.reason == "unseen"]
+        if unseen:
+            self._add(unseen)
+            self._mask_again()
+            left = self._mask_leftovers(rounds, reasons)
+        left = sorted({*left, *doubts})
+        reasons.update(str(leftover.reason) for leftover in left)
+        return reasons, left
+
+    def _mask_leftovers(self, rounds: int, reasons: Counter[str]) -> list[Leftover]:
+        """Mask what must not stay, count it, and return what is left."""
         left, reasons["reviewer"] = self._find_leftovers()
         for _ in range(rounds):
             fatal = [leftover for leftover in left if leftover.reason in FATAL]
@@ -248,12 +263,13 @@ class _PieceMasking:
                 break
             reasons["repaired"] += len(fatal)
             self._add(fatal)
-            self.masked = self._mask()
-            self._check.learn(self.masked)
+            self._mask_again()
             left, reasons["reviewer"] = self._find_leftovers()
-        left = sorted([*left, *self._find_doubts({leftover.start for leftover in left}, language)])
-        reasons.update(str(leftover.reason) for leftover in left)
-        return reasons, left
+        return left
+
+    def _mask_again(self) -> None:
+        self.masked = self._mask()
+        self._check.learn(self.masked)
 
     def _find_doubts(self, known: Set[int], language: str | None) -> Iterator[Leftover]:
         """Yield words that may be names and that no known range covers.

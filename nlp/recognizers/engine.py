@@ -24,6 +24,7 @@ from lexveil.nlp.recognizers.date import LexveilDateRecognizer
 from lexveil.nlp.recognizers.email import LexveilEmailRecognizer
 from lexveil.nlp.recognizers.family import EnglishFamilyRecognizer
 from lexveil.nlp.recognizers.family_zh import ChineseFamilyRecognizer
+from lexveil.nlp.recognizers.field import FieldRecognizer
 from lexveil.nlp.recognizers.file_name import FileNameRecognizer
 from lexveil.nlp.recognizers.given_name import GivenNameRecognizer
 from lexveil.nlp.recognizers.identity import LexveilIdentityRecognizer
@@ -53,6 +54,7 @@ from lexveil.nlp.text import Span
 from lexveil.nlp.vocabulary import CONTINENTAL
 
 _ANY_LANGUAGE = (
+    FieldRecognizer,
     FileNameRecognizer,
     LexveilAccountRecognizer,
     LexveilCaseNumberRecognizer,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexveil.nlp.entities.given_names import is_given_name
+from lexveil.nlp.entities.given_names import is_given_name, may_be_given_name
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.recognizers.base import GUESSED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.person import ABBREVIATIONS, PARTICLE
@@ -56,6 +56,13 @@ _COMMA = re.compile(
 _BEFORE_COMMA = re.compile(rf"(?<![\w'-])({_FAMILY})\Z")
 _LONGEST = 48
 _LIST_BEFORE = re.compile(r"(?:^|[\n:;|(\t]|\d[.)]|\b(?:of|by|from|for|file|dossier|Akte|von)) *\Z")
+# "Sachbearbeiter Roe, Ada": whom one has to do with, before a name out of a list.
+_ROLE_BEFORE = re.compile(
+    r"(?:Sachbearbeiter(?:in)?|Mandant(?:en|in)?|Zeug(?:en?|in)|Patient(?:en|in)?|Kläger(?:in|s)?|Beklagte[nr]?|Angeklagte[nr]?|"
+    r"Beschuldigte[nr]?|Geschädigte[nr]?|Versicherte[nr]?|Betreute[nr]?|Mieter(?:in)?|Kolleg(?:en?|in)|"
+    r"(?i:client|witness|patient|employee|tenant|claimant|defendant|applicant|accused|suspect|victim|officer|manager|handler|"
+    r"témoin|patiente?|salariée?|locataire|prévenue?|testigo|testimone|świadek|getuige)) "
+)
 _LIST_AFTER = re.compile(
     r" *(?:[;\n)|\t]|\.{2,}|\.?\s*\Z|\.\s*\n|,? (?:was|is|has|had|born|aged|who|geb|stanowisko)\b|, )"
 )
@@ -112,14 +119,24 @@ def _find_family(text: str, given: re.Match[str]) -> Iterator[Finding]:
 def find_inverted(text: str) -> Iterator[Finding]:
     """Yield surnames before first names, with a comma between: "ROE, Ada" anywhere, "Roe, Ada" in a list."""
     for given in _COMMA.finditer(text):
-        if not is_given_name(given.group(1).casefold()):
+        first = given.group(1).casefold()
+        if not may_be_given_name(first):
             continue
         family = _BEFORE_COMMA.search(text, max(0, given.start() - _LONGEST), given.start())
-        if family is None or any(map(is_common, family.group().casefold().split())):
+        if family is None:
             continue
-        listed = _LIST_BEFORE.search(text, max(0, family.start() - 12), family.start())
-        if family.group().isupper() or (listed and _LIST_AFTER.match(text, given.end())):
-            yield Finding(family.start(), given.end(), "PERSON", SHAPED)
+        role = _ROLE_BEFORE.match(text, family.start(), given.start()) or _ROLE_BEFORE.match(
+            text, text.rfind(" ", 0, max(0, family.start() - 1)) + 1, family.start()
+        )
+        start = max(family.start(), role.end() if role else 0)
+        surname = text[start : given.start()]
+        if not surname or any(map(is_common, surname.casefold().split())):
+            continue
+        listed = role or _LIST_BEFORE.search(text, max(0, start - 12), start)
+        listed = listed and _LIST_AFTER.match(text, given.end())
+        # "Roe, Mark" in a list: elsewhere, Mark is a word.
+        if listed or (surname.isupper() and is_given_name(first)):
+            yield Finding(start, given.end(), "PERSON", SHAPED)
 
 
 def _find_initialed(text: str) -> Iterator[Finding]:

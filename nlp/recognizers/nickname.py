@@ -15,7 +15,7 @@ _WORD = rf"[{UPPER}][\w'-]*"
 _QUOTED = rf"[\"']({_WORD}(?: (?:{_WORD}|the|le|la|el|o|da|de|der|die)){{0,3}})[\"']"
 # They introduce the name of a person, and of nothing else.
 _CALLED = SHARED.compile(
-    r"(?i:\b(?:(?:[Ss]pitz|[Rr]uf|[Dd]eck)namen?s?|nick-?names?|nicknamed|street name|alias|goes by|went by|going by|surnommée?s?|surnom|soprannominat[oa]|soprannome|apodad[oa]s?|apodo|mote|alcunha(?:d[oa])?|apelido|vulgo|"
+    r"(?i:\b(?:(?:[Ss]pitz|[Rr]uf|[Dd]eck)namen?s?|nick-?names?|nicknamed|street name|alias|[afn]/?k/?a/?|goes by|went by|going by|surnommée?s?|surnom|soprannominat[oa]|soprannome|apodad[oa]s?|apodo|mote|alcunha(?:d[oa])?|apelido|vulgo|"
     r"bijgenaamd|bijnaam|dénommée?|prénommée?|susnommée?|un tal|una tal|el llamado|la llamada|un tale|certo|tal de|pseudonim(?:em)?|nadim(?:ak|kom|ka)|zvan[aio]g?|přezdívan\w+|přezdívk\w+))"
     rf"(?: (?:is|was|of|ist|war|el|le|la|de|de la|di|the name))?[ ,:]{{1,2}}(?:{_QUOTED}|((?:[Ll]e |[Ll]a |[Ee]l )?{_WORD}(?= (?:[{LOWER}]|\()|[,.;:)\n]|$)))"
 )
@@ -26,6 +26,14 @@ _MAYBE_CALLED = SHARED.compile(
 )
 _PERSON_BEFORE = re.compile(rf"(?:[{UPPER}][\w'.-]*[ -]){{0,3}}[{UPPER}][\w'.-]*\Z")
 # 'Rebecca "Bex" Roe'
+# "a guy they call Peanut", "whom everyone knew as Spud"
+_SO_CALLED = SHARED.compile(
+    rf"\b(?:they|people|everyone|everybody|we|friends|kids|children|folks|guys|lads|some) (?:all |just )?(?:calls?|called|knew|knows?)(?: (?:him|her|me|them))?(?: as)? (?:{_QUOTED}|({_WORD}))(?= [{LOWER}]|[,.;:)\n?!]|\Z)"
+)
+# 'letters from "Bunny" (Mr Bernard Roe)', "Dewey (last name unknown)"
+_EXPLAINED = SHARED.compile(
+    rf"{_QUOTED} \((?:(?:real|full|true) name|(?:Mr|Mrs|Ms|Miss|Dr|Herr|Frau|M|Mme)\b)|({_WORD}) \((?i:(?:last|real|full|sur) ?name (?:is )?(?:not known|unknown)|LNU|Nachname unbekannt)"
+)
 _WITHIN = SHARED.compile(rf"({_WORD}) {_QUOTED} {_WORD}")
 _LONGEST = 60
 
@@ -42,6 +50,9 @@ class NicknameRecognizer(RuleRecognizer):
         for match in _MAYBE_CALLED.finditer(text):
             if _follows_person(text, match.start()):
                 yield from _find(match, 1)
+        for pattern in (_SO_CALLED, _EXPLAINED):
+            for match in pattern.finditer(text):
+                yield from _find(match, 1 if match.group(1) else 2)
         for match in _WITHIN.finditer(text):
             if is_given_name(match.group(1).casefold()):
                 yield from _find(match, 2)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import LOWER, UPPER
 from lexveil.nlp.patterns.triggers import Pattern
 from lexveil.nlp.recognizers.base import CHECKED, ENGLISH, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
@@ -16,14 +17,18 @@ from lexveil.nlp.vocabulary import (
     COURTESY_TITLES,
     FOLDED_TITLES,
     GENERATIONS,
+    INSTITUTION_WORDS,
     JURISDICTIONS,
+    LEGAL_FORMS,
     LEGAL_WORDS,
     OFFICE_TITLES,
+    PLACES,
+    TIME_WORDS,
 )
 
 _INITIALS = rf"(?:[{UPPER}]\.[ ]?-?){{1,4}}"
-_WORD = rf"(?:(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{2,}}(?:[-'][{UPPER}]+)*|[{UPPER}]'[{UPPER}]+)"
-PARTICLE = r"(?:van der|van den|van de|von der|de la|de los|van|von|der|den|del|della|di|da|dos|de|du|la|le|al|el|bin|bint|ibn|ben|ter|ten|zu|af|y|e|ap|Ó|Ní|Nic|Mac)"
+_WORD = rf"(?:(?:Mc|Mac)[{UPPER}]{{2,}}|(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{2,}}(?:[-'][{UPPER}]+)*|[{UPPER}]'[{UPPER}]+)"
+PARTICLE = r"(?:van der|van den|van de|von der|de la|de los|van|von|der|den|del|della|di|da|dos|de|du|la|le|al|el|bin|bint|binti|binte|ibn|arap|ole|wa|ben|ter|ten|zu|af|y|e|ap|Ó|Ní|Nic|Mac)"
 # At least one word, with initials, particles and further words around it.
 NAME = (
     rf"(?<![\w])(?:{_INITIALS}[ ]?)?(?:{PARTICLE}[ ])?{_WORD}(?:[ ]\"[^\"\n]{{2,20}}\"|[ ]\({_WORD}\))?"
@@ -49,6 +54,19 @@ _ROLED_FULL = ENGLISH.compile(rf"\b(?i:{_ROLE})s?(?:,|:| is| was| named| called)
 _CALLED = ENGLISH.compile(
     rf"(?:\b(?:named|called|known as|a/k/a|aka|f/k/a|née|alias|my name is|appoints?|nominates?|(?:DEPOSITION|AFFIDAVIT|TESTIMONY|DECLARATION|EXAMINATION|STATEMENT|INTERVIEW) OF|(?:Deposition|Affidavit|Testimony|Declaration|Interview) of|I,|we,|represented by|lodged by|signed by|by and between|"
     rf"care of|c/o|Attn:?|ATTN:?|Attention:?|Signed:?|Name:|NAME:|Dear|Cc:|From:|To:|residents?|citizens?|nationals?)[ \t]*,? ?(?:{TITLE}\.? )*)({NAME})"
+)
+# "I, the undersigned, ADA ROE, do hereby ...", "the estate of ADA ROE", "the widow of the late Ada Roe"
+_UNDERSIGNED = ENGLISH.compile(
+    rf"\b(?:I|We|i|we),? (?:the )?(?:undersigned|above-?named|deponent),?:?\s{{1,4}}(?:{TITLE}\.? )*({NAME})"
+)
+_OF_SOMEBODY = ENGLISH.compile(
+    rf"\b(?i:petition|estate|will|testament|inquest into the death|death|executors?|widow(?:er)?|relict) (?i:of)(?i: the late)? (?:{TITLE}\.? )*({NAME}(?: (?:or|OR) {NAME})?)"
+)
+_OR = re.compile(r" (?:or|OR) ")
+_LATE = ENGLISH.compile(rf"\b[Tt]he (?:late|deceased) (?:{TITLE}\.? )*({NAME})")
+# Ranks and callings before a surname: "PC 4471 Roe", "Ch/Insp Roe", "RN Roe"; a word after them may be anything else.
+_RANKED = ENGLISH.compile(
+    rf"(?<![\w/])(?:(?:W?PC|DC)(?! World| Comics)|DS|DI|DCI|PS(?= \d)|PSI|ASI|Ch/(?:Insp|Supt)|(?:Ch|D)\.? ?Insp|Ofc|Cpl|Cst|Insp|Supt|Tpr|Ptl|S?PO ?\d|Brgy\.? (?:Kgd|Capt)|Kgd|RN|LPN|HCP|Engr?)\.?(?: \d{{1,6}})? ({_WORD}(?: {_WORD})?)(?![\w-])"
 )
 _SIGNATURE = ENGLISH.compile(rf"(?:/s/|/S/|\bs/)[ \t_]*({NAME})")
 _LABEL = ENGLISH.compile(
@@ -76,12 +94,18 @@ _PARTY_LINE = re.compile(
 _NUMBERED_PARTY = re.compile(
     rf"(?m)^[ \t]*\(?\d{{1,2}}[.)][ \t]*(?=(?:[{UPPER}.'()-]+[ \t]){{1,6}}[{UPPER}'-]+(?:[ \t.]*$|[ \t]*\.{{3,}}|,?[ \t]*\())(?:{_HONORS}\.? )*(?:\({_HONORS}\.?\) )?({NAME})"
 )
+# "BETWEEN (1) ADA ROE of ... and (2) BO POE"
+_NUMBERED_BETWEEN = re.compile(
+    rf"\(\d{{1,2}}\)[ \n]((?:[{UPPER}][{UPPER}'-]+[ ]){{1,4}}[{UPPER}][{UPPER}'-]+)(?=,|[ \n](?:of|and|\(|whose|residing|both|trading)\b|[ \n]?\()"
+)
 _BETWEEN = re.compile(r"(?i)\bbetween\b|\bin the matter\b|\n\s*and\s*\n|\bv(?:s|ersus)?\.?\s")
+_BETWEEN_WORD = re.compile(r"(?i)\bbetween\b")
+_BETWEEN_BEFORE = 600
 # "her son Bruno", "my uncle (Ignacio)": a first name alone.
 _KIN = ENGLISH.compile(
-    rf"\b(?:(?i:my|his|her|their|our|whose)|(?i:applicant|petitioner|respondent|plaintiff|defendant|claimant|appellant|deceased|complainant|victim)s?'s?|[{UPPER}][{LOWER}]+'s)(?: (?i:late|ex|elder|eldest|older|younger|youngest|only|other|eldest|baby|twin|little|then|former|own))? "
-    rf"(?i:(?:step|grand|god|ex-)?-?(?:sons?|daughters?|mother|father|brothers?|sisters?|child(?:ren)?)(?:-in-law)?|wife|husband|uncle|aunt|auntie|nephew|niece|cousin|boyfriend|girlfriend|fiancée?|partner|ex|friend|flatmate|neighbou?r|carer|nanny)"
-    rf",? \(?({NAME})"
+    rf"\b(?:(?i:my|his|her|their|our|whose)|(?i:applicant|petitioner|respondent|plaintiff|defendant|claimant|appellant|deceased|complainant|victim|pursuer|defender|tenant|accused|employee)s?'s?|[{UPPER}][{LOWER}{UPPER}]+'s)(?: (?i:late|ex|elder|eldest|older|younger|youngest|only|other|eldest|baby|twin|little|then|former|own))? "
+    rf"(?i:(?:step|grand|god|ex-)?-?(?:sons?|daughters?|mother|father|brothers?|sisters?|child(?:ren)?)(?:-in-law)?|wife|husband|kids|boys|girls|twins|babies|uncle|aunt|auntie|nephew|niece|cousin|boyfriend|girlfriend|fiancée?|partner|ex|friend|flatmate|neighbou?r|carer|nanny|bro|sis|mum|mom|dad|nan|gran|granny|grandad|hubby|stepson|stepdaughter|goddaughter|godson|boss|colleague|co-?worker|manager)"
+    rf",? \(?({NAME}(?:(?:,| and|, and) {NAME})*)"
 )
 _KIN_TITLE = ENGLISH.compile(
     rf"\b(?:Uncle|Aunt|Auntie|Aunty|Grandma|Grandpa|Granny|Cousin|Nana|Big|Little) ({NAME})"
@@ -93,14 +117,18 @@ _GREETED = ENGLISH.compile(
 _SIGNED_OFF = ENGLISH.compile(
     rf"(?m)^[ \t>]*(?:Yours (?:sincerely|faithfully|truly|ever)|Yours|(?:Kind|Best|Warm|Kindest|Many)? ?(?:[Rr]egards|[Ww]ishes|[Tt]hanks)|Cheers|Thanks|Love|With love|Sincerely|Respectfully|Your (?:loving |affectionate )?(?:son|daughter|nephew|niece|cousin|friend|brother|sister)),?[ \t]*\n\s{{0,6}}({NAME})[ \t]*(?=\n|\Z|,)"
 )
+# Whom a note without capitals greets: "jess - pls send".
+_GREETED_LOWER = re.compile(
+    rf"\A\s*(?:(?:hi|hey|hello|dear|morning|thanks) )?([{LOWER}]{{3,}})(?= ?[,-] |,?\n)"
+)
 # A child, a patient: "Kayden (b. 2012)".
 _BORN_ALONE = ENGLISH.compile(rf"({NAME}) \((?:b\.|born|DOB|d\.o\.b\.|aged|age) ?(?:in |on )?\d")
 # Those who attend: "Present: C. Roe (Chair), Mrs P. Poe".
 _PRESENT = ENGLISH.compile(
-    r"(?im)^[ \t]*(?:present|apologies(?: for absence)?|in attendance|attendees|absent|distribution|circulated to)[ \t]*:([^\n]+)"
+    r"(?im)^[ \t]*(?:present|witness(?:es)?|apologies(?: for absence)?|in attendance|attendees|absent|distribution|circulated to)[ \t]*:([^\n]+)"
 )
 _ATTENDEE = re.compile(
-    rf"(?:(?<=:)|[,;]|\band )[ \t]*(?:{TITLE}\.? )*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?: {_WORD})?|{_WORD}(?: {_WORD}){{1,2}})(?=[ \t]*(?:[,;(.]|$| and ))"
+    rf"(?:(?<=:)|[,;]|\band )[ \t]*(?:{TITLE}\.? |(?:[A-Z]{{2,4}}\d?|Brgy\.? Kgd\.?) )*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?: {_WORD})?|{_WORD}(?: {_WORD}){{1,2}})(?=[ \t]*(?:[,;(.]|$| and ))"
 )
 # The cell of a table: "B. Roe"; a label of a hospital or the police: "Pt: ROE, Ada".
 _CELL = ENGLISH.compile(rf"[|\t][ \t]*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?:-{_WORD})?)[ \t]*(?=[|\t\n]|\Z)")
@@ -123,11 +151,12 @@ _CASE_OF = ENGLISH.compile(rf"(?:[Ii]n the case of|CASE OF) ({NAME}(?: and Other
 _IN_RE = ENGLISH.compile(
     rf"(?m)^[ \t]*(?:In re|IN RE|In the Matter of|IN THE MATTER OF|Estate of|ESTATE OF)(?: the)?:?[ \t]+({NAME})"
 )
-_SPLIT = re.compile(r",? (?:and|AND) | ?& |, ")
+_SPLIT = re.compile(r",? (?:and|AND|or|OR) | ?& |, ")
 _OTHERS = re.compile(r"(?i),? (?:and|&) (?:others?|another)|,? et al\.?|\([^)]*\)")
 _NOT_A_PARTY = re.compile(
     rf"\b{SUFFIX}\b|\d|(?i:\b(?:hmrc|dpp|cps|gmc|sra|fca|lgbt|irs|sec|ftc|uscis|ins|state|states|people|united|commonwealth|republic|kingdom|crown|regina|county|city|department|inc|university|bank|council)\b)"
 )
+_COMMON = (INSTITUTION_WORDS, JURISDICTIONS, LEGAL_FORMS, LEGAL_WORDS, PLACES, TIME_WORDS)
 # Words before a name that are not part of it.
 _LEADING = FOLDED_TITLES | {"messrs", "hon", "the", "by"}
 
@@ -143,6 +172,8 @@ _IN_CONTEXT: tuple[tuple[Pattern, int, float, bool], ...] = (
     (_LABEL, 1, LABELED, False),
     (_SIGNATURE, 1, CHECKED - 0.05, True),
     (_IN_RE, 1, SHAPED, False),
+    (_UNDERSIGNED, 1, SHAPED, False),
+    (_LATE, 1, SHAPED, False),
     (_MAIDEN, 1, SHAPED, True),
     (_KIN, 1, SHAPED, True),
     (_KIN_TITLE, 1, SHAPED, True),
@@ -169,6 +200,7 @@ class EnglishPersonRecognizer(RuleRecognizer):
                 yield from split_names(text, *match.span(group), score, single=single)
         for match in _INVERTED.finditer(text):
             yield Finding(*match.span(1), "PERSON", SHAPED)
+        yield from _find_called(text)
         for match in _PRESENT.finditer(text):
             for one in _ATTENDEE.finditer(text, *match.span(1)):
                 yield from split_names(text, *one.span(1), SHAPED, single=False)
@@ -179,11 +211,28 @@ class EnglishPersonRecognizer(RuleRecognizer):
         yield from _find_captions(text)
 
 
+def _find_called(text: str) -> Iterator[Finding]:
+    """Yield whom a note greets without capitals, whose estate it is, and names after ranks."""
+    greeted = _GREETED_LOWER.match(text)
+    if greeted and is_given_name(greeted.group(1)):
+        yield Finding(*greeted.span(1), "PERSON", SHAPED)
+    for match in _OF_SOMEBODY.finditer(text):
+        # In Scotland, a married woman has both names: "ADA ROE or POE".
+        both = _OR.search(match.group(1)) is not None
+        yield from split_names(text, *match.span(1), SHAPED, single=both)
+    for match in _RANKED.finditer(text):
+        if not _is_common(match.group(1)):
+            yield from split_names(text, *match.span(1), SHAPED, single=True)
+
+
 def _find_captions(text: str) -> Iterator[Finding]:
     if _BETWEEN.search(text, 0, _HEAD):
         for pattern in (_PARTY_LINE, _NUMBERED_PARTY):
             for match in pattern.finditer(text, 0, _HEAD):
                 yield from _find_parties(text, *match.span(1))
+    for match in _NUMBERED_BETWEEN.finditer(text, 0, _HEAD):
+        if _BETWEEN_WORD.search(text, max(0, match.start() - _BETWEEN_BEFORE), match.start()):
+            yield from _find_parties(text, *match.span(1))
     for pattern, groups in _CAPTIONS:
         for match in pattern.finditer(text):
             for group in groups:
@@ -278,6 +327,11 @@ def _strip_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
     if text[start:end].endswith("'s"):
         end -= 2
     return (start, end) if any(map(str.isalpha, text[start:end])) else None
+
+
+def _is_common(name: str) -> bool:
+    """Return True if a word of a name is one of law, place, time or an institution."""
+    return any(word.casefold() in known for word in re.split("[ -]", name) for known in _COMMON)
 
 
 def _is_drafting(word: str) -> bool:

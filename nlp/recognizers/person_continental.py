@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from lexveil.nlp.citations import institutions
 from lexveil.nlp.citations.rule import find_in_capitals, find_ranges
-from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.letters import LOWER, UPPER, to_latin
 from lexveil.nlp.recognizers.base import CONTINENTAL, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.given_name import find_inverted
 from lexveil.nlp.recognizers.person import is_in_heading
@@ -55,6 +55,12 @@ _CUE = re.compile(
     r"fratell[oi]|sorell[ae]|nonn[oa]|zi[oa]|marito|moglie|coniugi|vedova|mãe|pai|irmãos?|irmãs?|avós?|avô|esposos|moeder|vader|broers?|zus(?:sen)?|opa|oma|oom|echtelieden|echtgenote?|weduwe|"
     r"matk[aiąęo]|ojc(?:iec|a|u|em)|brat(?:a|u|em)?|bracia|siostr[ayąęo]|babci[aię]|dziad(?:ek|ka|kiem)|mąż|męża|żon[ayęą]|małżonkowie|majk[aeuo]|ot(?:ac|ca|cu|cem)|braća|sestr[aeuo]|bak[aeuo]|ded[aeu]|supru(?:g|ga|zi)))[ ,:]{1,2}(?:d[aeo]s? |van(?: de[rn]?)? |di |del(?:la)? )?\Z"
 )
+# Who signs a letter.
+_SIGNED_OFF = CONTINENTAL.compile(
+    r"(?m)^[ \t>]*(?:(?:Gros(?:ses)? )?[Bb]i(?:ses|sous)|(?:Bien )?[Cc]ordialement|Bien à (?:toi|vous)|Amitiés|À (?:bientôt|plus)|(?:Un )?[Ss]aludos?(?: cordiale?s?)?|Atentamente|(?:Un )?[Aa]brazos?|Besos|"
+    r"(?:Cordiali |Distinti )?[Ss]aluti|(?:Un )?[Aa]bbraccio|Baci|[AÀa]bra[cç]os?|Atenciosamente|(?:Com os melhores )?[Cc]umprimentos|(?:Met vriendelijke )?[Gg]roet(?:en|jes)?|Liefs|Pozdrawiam(?: serdecznie)?|Z poważaniem|"
+    rf"(?:Srdačan )?[Pp]ozdrav|S poštovanjem|S pozdravem)[,.!]?[ \t]*\n\s{{0,6}}([{UPPER}][{LOWER}]+(?:[ -][{UPPER}][{LOWER}]+){{0,3}})[ \t]*(?=\n|\Z|,)"
+)
 _NEVER = frozenset(
     """
     corte exposé hof lei ley
@@ -82,6 +88,7 @@ _NEVER = frozenset(
     interno anexo capítulo título plenário pleno turma câmara militar cível criminal processo instrumento inciso incisos
     incidente resolução portaria provimento nº instrução normativa relatório voto ementa dispositivo recurso revisión
     revista uniformização jurisprudência licitações vigência superior
+    akt notarialny notarialnego repertorium atto notarile acte notarié escritura pública volmacht procuração procuración procura pełnomocnictwo punomoć ugovor presuda rješenje rešenje
     casación suplicación apelación demanda autos fundamento fundamentos antecedentes considerando resuelvo
     euro euros eur pln zł usd sa sarl sas srl spa bv nv sp z.o.o nif nie dni cif cpf cnpj rg oab pesel nip krs bsn siret rcs iban
     """.split()
@@ -113,7 +120,8 @@ _TITLES = frozenset(
     reçoit déclare procede vistos visto vista considerando resultando resulta fallo fallamos condeno condenamos absuelvo
     estimamos estimo desestimamos declaro dispongo acuerdo ordeno rilevato ritenuto osserva considerato premesso letto
     letti dichiara condanna rigetta accoglie dispone julgo defiro indefiro decido nego zasądza oddala zważywszy uznaje
-    skazuje orzeka ustala umarza
+    skazuje orzeka ustala umarza manifiesta manifiestan comparece comparecen expone exponen solicita suplico certifico certifica
+    otorga otorgan chiede premette espone declara requer outorga expose demande zeznaje oświadcza wnosi verklaart vordert
     m mm mme mmes mlle mlles me mes maître maîtres dr drs pr prof monsieur madame mademoiselle messieurs mesdames veuve
     señor señora señores señorita don doña sr sra sres srta d dña lic licenciado licenciada
     signor signora signorina sig sigra avv avvocato dott dottssa dottoressa ing geom arch rag
@@ -184,6 +192,7 @@ _VERB = re.compile(
     r"é|foi|tem|havia|sustenta|requer|\w{3,}ou|heeft|had|is|was|werd|stelt|betwist|verklaart|vordert|verzoekt|voert|jest|był|była|twierdzi|wnosi|zeznaje|\w{3,}(?:ił|iła|ał|ała|ył|yła)|"
     r"je|nije|tvrdi|navodi|traži|\w{3,}(?:io|ila|ao|ala)|\w{3,}(?:ил|ила|ал|ала|ет|ит)(?:ся|сь)?)(?![\w'’])"
 )
+_LONGEST_VERB = 40
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;»”\"\n•–-]\s*|\(\s*)\Z")
 
 
@@ -204,6 +213,8 @@ class ContinentalPersonRecognizer(RuleRecognizer):
             for start, end in find_uncovered(*run.span(), within):
                 yield from _find_names(text, start, end)
         yield from find_inverted(text)
+        for match in _SIGNED_OFF.finditer(text):
+            yield Finding(*match.span(1), "PERSON", LABELED)
 
 
 class CuedPersonRecognizer(ContinentalPersonRecognizer):
@@ -224,7 +235,7 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
     last, after_never = start, False
     opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
     for piece in _PIECE.finditer(text, start, end):
-        word = piece.group().casefold().strip(".")
+        word = _fold(piece.group())
         if _is_never_a_name(piece.group(), word, begin is not None or _is_cued(text, piece.start())):
             yield from _judge(text, begin, last)
             begin, after_never = None, True
@@ -233,7 +244,8 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
         first = piece.start() == start and opens and word in _DOCUMENT_WORDS
         known = begin is None and _is_known(text, piece, end) and not _is_cued(text, piece.start())
         defined = _is_defined(word) and not _is_cued(text, piece.start())
-        if word in _TITLES or first or known or defined:
+        titled = word in _TITLES or piece.group().casefold() in _TITLES
+        if titled or first or known or defined:
             yield from _judge(text, begin, last)
             begin = None
         elif begin is None:
@@ -242,6 +254,11 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
     # "Code Napoléon": one word after the beginning of a law's name belongs to it.
     if not (after_never and begin is not None and len(_PIECE.findall(text, begin, last)) == 1):
         yield from _judge(text, begin, last)
+
+
+def _fold(word: str) -> str:
+    """Return a word as the lists of this module write it: in lower case, Serbian in Latin letters."""
+    return to_latin(word.casefold().strip("."))
 
 
 def _is_never_a_name(shown: str, word: str, expected: bool) -> bool:
@@ -264,12 +281,13 @@ def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
     if start is None or not any(c.isalpha() for c in text[start:end]):
         return
     cued = _is_cued(text, start)
-    if all(piece.casefold() in _DOCUMENT_WORDS for piece in _PIECE.findall(text, start, end)):
+    if all(_fold(piece) in _DOCUMENT_WORDS for piece in _PIECE.findall(text, start, end)):
         return
     words = len(_PIECE.findall(text, start, end))
     if words == 1 and not cued:
         opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
-        if opens and not _VERB.match(text, end):
+        after = text[end : end + _LONGEST_VERB]
+        if opens and not (_VERB.match(after) or _VERB.match(to_latin(after))):
             return
         if len(text[start:end].strip(".")) < 2 or _COURT_BEFORE.search(text, max(0, start - 60), start):
             return
@@ -278,7 +296,8 @@ def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
 
 def _is_cued(text: str, start: int) -> bool:
     """Return True if a title or a role comes right before."""
-    return _CUE.search(text, max(0, start - 32), start) is not None
+    before = text[max(0, start - 32) : start]
+    return _CUE.search(before) is not None or _CUE.search(to_latin(before)) is not None
 
 
 def _is_defined(word: str) -> bool:
@@ -309,7 +328,7 @@ def _is_known(text: str, piece: re.Match[str], end: int) -> bool:
     if not any(folded in known for known in (JURISDICTIONS, PLACES, DEMONYMS, TIME_WORDS)):
         return False
     following = _FIRST_NAME_OF.match(text, piece.end(), end)
-    return following is None or following.group(1).casefold() in _NEVER
+    return following is None or _fold(following.group(1)) in _NEVER
 
 
 def _is_heading(text: str, start: int, end: int) -> bool:
@@ -317,4 +336,4 @@ def _is_heading(text: str, start: int, end: int) -> bool:
     if not is_in_heading(text, start, end):
         return False
     line = find_line(text, start, end)
-    return ":" not in line and not any(word.casefold() in _TITLES for word in _PIECE.findall(line))
+    return ":" not in line and not any(_fold(word) in _TITLES for word in _PIECE.findall(line))

@@ -22,7 +22,7 @@ _NAME = rf"{_ONE}(?:[ -]{_ONE}){{0,3}}"
 _TITLE = r"(?:(?:Prof(?:\.|essorin|essor)|Univ\.-Prof\.|Dr\.(?:-Ing\.)?|Dres\.|Dipl\.-[A-Za-z]+\.?|Mag\.|PD|Priv\.-Doz\.|med\.|jur\.|iur\.|phil\.|rer\.|nat\.|pol\.|h\. ?c\.|habil\.|vet\.|Ing\.|LL\.M\.)[ ]?)+"
 _COURT = r"(?: (?:am|an dem|beim|an der) (?:[A-ZÄÖÜ][\wäöüß.-]+)(?: [A-ZÄÖÜ][\wäöüß-]+(?= (?:Dr\.|Prof\.|[A-ZÄÖÜ])))?)?"
 _STRONG = (
-    rf"(?:Herrn?|Hrn?\.|Herren|Frau|Fr\.|Frl\.|Fräulein|Oma|Opa|Tante|Onkel|Eheleuten?|Familie|(?:Herrn? |Frau )?(?:Rechtsanw(?:alts|alt|ältin|älte|älten)|Patentanw(?:alt|ältin|älte)|Steuerberater(?:in)?|RA(?:in)?|Notar(?:in|s)?|Justizrat|"
+    rf"(?:Herrn?|Hrn?\.|Herren|Mdt(?:in)?\.|Sachbearbeiter(?:in)?|Nachbar(?:in|n)?|Hausmeister(?:in)?|(?:Chef|Ober|Stations)(?:arzt|ärztin)|Frau|Fr\.|Frl\.|Fräulein|Oma|Opa|Tante|Onkel|Eheleuten?|Familie|(?:Herrn? |Frau )?(?:Rechtsanw(?:alts|alt|ältin|älte|älten)|Patentanw(?:alt|ältin|älte)|Steuerberater(?:in)?|RA(?:in)?|Notar(?:in|s)?|Justizrat|"
     rf"(?:Ober|General|Bundes)?(?:[Ss]taats|bundes)anw(?:alt|ältin)|Amtsanw(?:alt|ältin)|Zeug(?:en|e|in|innen)|Sachverständigen?|Sachverständiger|Gutachter(?:in)?|Nebenkläger(?:s|in)?|Geschädigte[nr]?|Mitangeklagte[nr]?|"
     rf"(?:[Vv]orsitzende[rn]?|[Bb]eisitzende[rn]?|[Ee]hrenamtliche[rn]?)? ?(?:Richter(?:in|innen|n|s)?|Handelsrichter(?:in)?){_COURT}|(?:Vize)?[Pp]räsident(?:in|en)?(?: (?:des|am) [A-ZÄÖÜ]\w+s?)?|"
     rf"Urkundsbeamt(?:er|in|en)|Justiz(?:angestellte[r]?|sekretär(?:in)?|hauptsekretär(?:in)?|obersekretär(?:in)?|beschäftigte[r]?)|Rechtspfleger(?:in)?|Gerichtsvollzieher(?:in)?|Berichterstatter(?:in)?|Schöff(?:e|in|en)|"
@@ -56,10 +56,8 @@ _MAIDEN = GERMAN.compile(
     rf"\b(?:geb\.|geborene[rn]?|verwitwete[rn]?|verw\.|verehelichte[rn]?|verehel\.|verheiratete[rn]?|gesch(?:iedene[rn]?|\.)) (?!am\b|in\b)({_SURNAME})(?! [a-zäöü]{{4,}}e[nr]?\b)"
 )
 # Signatures: names side by side with gaps, or one per line.
-# As people speak of each other: "der Gerd hat angerufen".
-_SPOKEN = GERMAN.compile(
-    rf"\b[Dd](?:er|ie|en|em) ([{UPPER}][{LOWER}]{{2,}})(?= (?:hat|hatte|habe|ist|war|sei|wäre|kam|kommt|soll|sollte|will|wollte|muss|musste|kann|konnte|sagte|sagt|meinte|meint|ging|geht|rief|schrieb|gab|wurde|wird|dann|auch|nicht|gesagt|gegeben|erzählt|gefragt)\b|[.,?!])"
-)
+# As people speak of each other: "der Gerd hat angerufen", "mit der Jacqueline zusammen".
+_SPOKEN = GERMAN.compile(rf"\b[Dd](?:er|ie|en|em) ([{UPPER}][{LOWER}]{{2,}})(?![\w-]| [{UPPER}])")
 _ALONE = re.compile(rf"(?<![\w-])[{UPPER}][{LOWER}]{{2,}}(?![\w-])")
 _MAIL = 2000
 _CHILDREN = GERMAN.compile(

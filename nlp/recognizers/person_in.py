@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from lexveil.nlp.recognizers.base import ENGLISH, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.given_name import is_common
 from lexveil.nlp.recognizers.person import NAME, TITLE, split_names
 
 _RELATED = re.compile(r"(?<![\w/])(?:[SsDdWwCcHh]|[Ww]d)/[Oo](?![\w/])[.:]?")
@@ -17,6 +18,11 @@ _NUMBER = ENGLISH.compile(
     r"\b(?:[PDC]\.? ?W\.?|(?i:accused|defendant|plaintiff|respondent|petitioner|appellant|witness)(?: ?[Nn]os?\.?)?|A)[ -]?\d{1,2}[,:]?[ \n](?:namely,? )?"
 )
 _NUMBERED = re.compile(rf"(?:{TITLE}\.? )*({NAME})")
+# "and one Munna came": somebody whom nobody knows better
+_ONE = ENGLISH.compile(
+    rf"\b(?:and|by|with|to|that|from|of|for|against|namely|as),? one ({NAME})(?= [a-z]|[,.;)]|\n)"
+)
+_NAMELY = ENGLISH.compile(rf"\bnamely,? ({NAME}(?:(?:,| and|, and) {NAME})*)")
 _ALIAS = re.compile(rf"(?<=[\w,]) ?@ ?({NAME})(?![\w.]*@)")
 
 
@@ -42,6 +48,8 @@ def _find_introduced(text: str) -> Iterator[tuple[int, int, float]]:
         name = _NUMBERED.match(text, number.end())
         if name:
             yield *name.span(1), SHAPED
+    yield from ((*one.span(1), SHAPED) for one in _ONE.finditer(text) if not is_common(one[1].casefold()))
+    yield from ((*names.span(1), SHAPED) for names in _NAMELY.finditer(text))
     if "@" in text:
         for alias in _ALIAS.finditer(text):
             yield *alias.span(1), SHAPED

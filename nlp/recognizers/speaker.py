@@ -9,13 +9,21 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from lexveil.nlp.entities.given_names import is_given_name, may_be_given_name
-from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.letters import HAN, LOWER, UPPER
 from lexveil.nlp.recognizers.base import SHAPED, SHARED, Finding, RuleRecognizer
 from lexveil.nlp.vocabulary import INSTITUTION_WORDS, JURISDICTIONS, LEGAL_WORDS, PLACES, TIME_WORDS
 
 _STAMP = r"\[?(?:\d{1,4}[./-]\d{1,2}\.?(?:[./-]?\d{2,4})?,? )?(?:um )?\d{1,2}[:.]\d{2}(?::\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?\]?(?: ?-)? ?"
 _LABEL = SHARED.compile(
     rf"(?m)^[ \t>]*(?:({_STAMP})~?((?:[{UPPER}{LOWER}][\w'-]*\.?)(?: [{UPPER}][\w'-]*\.?){{0,2}})|((?:[{UPPER}][{LOWER}][\w'-]*)(?: [{UPPER}][\w'-]*\.?){{0,2}})) ?: ?(?=\S)"
+)
+# "ada.roe  10:02": the line of a sender in a chat at work, and "@ada" in its messages.
+_HANDLE = SHARED.compile(rf"(?m)^[ \t>]*@?([{LOWER}]{{2,}}[._-][{LOWER}]+)[ \t]+{_STAMP}$")
+_MENTION = SHARED.compile(r"(?<![\w@.])@([A-Za-z][\w.-]{1,30}\w)")
+_LABEL_ZH = SHARED.compile(rf"(?m)^[ \t>]*(?:{_STAMP})?([{HAN}]{{2,4}}) ?: ?(?=\S)")
+# Roles and the labels of forms end with these: 被告人, 审判员, 地址.
+_ENDS_ROLE = re.compile(
+    r"[人员长官方告师者号址话名期间由容项点所份额称别族龄历业位码因款院局室注证据组席]\Z|问|答|先生|女士"
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _CAPITALIZED = re.compile(rf"(?<![\w@./-])[{UPPER}][{LOWER}]{{2,}}(?![\w@-])")
@@ -56,6 +64,19 @@ class SpeakerRecognizer(RuleRecognizer):
             for word in _CAPITALIZED.finditer(text, label.end(), len(text) if stop < 0 else stop):
                 if is_given_name(word.group().casefold()) and not _is_common(word.group()):
                     yield Finding(*word.span(), "PERSON", SHAPED)
+        yield from _find_chinese(text)
+        handles = list(_HANDLE.finditer(text))
+        for match in (*handles, *(_MENTION.finditer(text) if handles else ())):
+            yield Finding(*match.span(1), "PERSON", SHAPED)
+
+
+def _find_chinese(text: str) -> Iterator[Finding]:
+    """Yield Chinese speakers: at least three lines in a row have labels that are no roles, one of them twice."""
+    labels = [label for label in _LABEL_ZH.finditer(text) if not _ENDS_ROLE.search(label.group(1))]
+    counts = Counter(label.group(1) for label in labels)
+    if len(counts) > 1 and max(counts.values()) > 1 and _has_run(text, labels):
+        for label in labels:
+            yield Finding(*label.span(1), "PERSON", SHAPED)
 
 
 def _read(label: re.Match[str]) -> str:

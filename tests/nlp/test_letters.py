@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lexveil.nlp.letters import HAN, LOWER, SPACED_WORD, UPPER, has_han
+from lexveil.nlp.letters import HAN, LOWER, SPACED_WORD, UPPER, has_han, to_latin
 
 
 @pytest.mark.parametrize("character", ["一", "龥", "㐀", "𠀀", "𠮷", "𪜀", "𰀀"])
@@ -40,3 +40,8 @@ def test_capitals_of_latin_greek_and_cyrillic(upper: str, lower: str) -> None:
     assert not re.fullmatch(f"[{UPPER}]", lower)
     assert re.fullmatch(f"[{LOWER}]", lower)
     assert not re.fullmatch(f"[{LOWER}]", upper)
+
+
+def test_serbian_in_latin_letters() -> None:
+    assert to_latin("Исказ Љубице Џанић, rođene 3. 5.") == "Iskaz Ljubice Džanić, rođene 3. 5."
+    assert to_latin("Щукин") == "Щukin"  # no letter of Serbian stays

@@ -297,12 +297,20 @@ def test_any_name_has_an_entity(names: list[str], kind: str) -> None:
         ("Jonathan Pembridge-Hale", "Pembridge"),
         ("Hans-Dieter Möllenkamp", "Hans Möllenkamp"),
         ("Hans-Dieter Möllenkamp", "H.-D. Möllenkamp"),
+        ("DE OLIVEIRA, Quillonne", "De Oliveira"),
+        ("Quillonne de Oliveira", "De Oliveira"),
+        ("Timothée Le Goff", "Le Goff"),
+        ("Quillonne Pellor Marqués", "Pellor Marqués"),
     ],
 )
 def test_particles_and_double_names_are_one_person(whole: str, short: str) -> None:
     first, second = (read_mention(name, Span(0, len(name), "PERSON", 1.0, "")) for name in (whole, short))
     identities = Identities([first, second])
     assert identities.entity(first) == identities.entity(second)
+
+
+def test_two_people_with_two_first_names_stay_apart() -> None:
+    assert entities("Mary Jane Quill met Jane Quill.", "Mary Jane Quill", "Jane Quill") == [0, 1]
 
 
 def test_a_german_genitive_names_the_same_person() -> None:

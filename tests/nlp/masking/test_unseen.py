@@ -44,6 +44,14 @@ def test_a_word_like_a_name_asks_for_review_and_is_located(text: str, masked: st
     assert outcome.verdict == "REVIEW"
     assert [text[one.start : one.end] for one in outcome.doubts] == [doubt]
     assert outcome.doubts[-1].start == text.rindex(doubt)
+    # What is certain enough to be told is masked, too; a word that may be an ordinary one is only told.
+    assert (doubt in outcome.text) == (doubt == "Bond")
+
+
+def test_what_is_masked_as_unseen_is_masked_everywhere() -> None:
+    outcome = check("The bag of Gerhard stood there. Gerhard came.")
+    assert outcome.text == "The bag of [PERSON_1] stood there. [PERSON_1] came."
+    assert dict(outcome.reasons) == {"repaired": 1, "unseen": 1}
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from tests.nlp.recognizers.marked import find_in, normalize, unmark
         "Charlotte Street, Sierra Leone, Victoria County and Grace Period",
         "Service list: ⟦OSGOOD, Eileen⟧; ⟦VAN PELL, Kurt⟧",
         "Index\n⟦Thistle, Albert⟧ ..... 3\n⟦Quill, Anna M.⟧ ..... 4\n",
+        "Index of names\n⟦Quill, Mark⟧ ..... 3\nbeim Sachbearbeiter ⟦Quillner, Meinolf⟧.",
+        "In Quillstadt, Mark left.",
         "However, Anna left. In London, Albert stayed.",
         "⟦K.S. Quillappa⟧ sued ⟦Thistle P. R.⟧ for partition",
         "the U.S. Treasury and the A.B. Bank",

@@ -1,0 +1,98 @@
+# ruff: noqa: E501  -- patterns and lists of words read best on one line
+"""Names in the fields of records: `"last_name": "Roe"`, `<Surname>Roe</Surname>`, a column headed "surname"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.recognizers.base import LABELED, SHARED, Finding, RuleRecognizer
+from lexveil.nlp.vocabulary import INSTITUTION_WORDS, LEGAL_FORMS
+
+# The fields that hold the name of a person, in lower case, without what separates words.
+_FIELDS = frozenset(
+    """
+    name names fullname firstname lastname givenname givennames familyname surname surnames forename forenames middlename
+    maidenname nickname christianname clientname patientname witnessname claimantname tenantname employeename contactname
+    customername personname debtorname nameofclient nameofpatient nameofwitness
+    vorname vornamen nachname familienname zuname geburtsname vollname namevorname nachnamevorname
+    nom prénom prenom noms prénoms prenoms nomdefamille nomprénom nombre nombres apellido apellidos nombreyapellidos
+    nome cognome sobrenome apelido nomecompleto nomeecognome naam voornaam achternaam roepnaam imię imie nazwisko imięinazwisko
+    ime prezime imeiprezime jméno příjmení meno priezvisko etunimi sukunimi förnamn efternamn fornavn etternavn efternavn
+    """.split()  # noqa: SIM905
+)
+_KEY = r"[^\W\d_]{2,20}(?:[ _-][^\W\d_]{1,12}){0,3}"
+_QUOTED = SHARED.compile(rf"[\"']({_KEY})[\"'] ?[:=] ?([\"'])([^\"'\n]{{2,60}})\2")
+_TAGGED = SHARED.compile(r"<(?:\w+:)?([A-Za-z_-]{3,30})(?: [^<>\n]{0,80})?>([^<>\n]{2,60})</")
+_NAME = re.compile(rf"(?:[^\W\d_]|[ .,'’-])*[{UPPER}](?:[^\W\d_]|[ .,'’()-])*")
+_SEPARATORS = re.compile(r"[,;|\t]")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_LINE = re.compile(r"[^\n]+")
+_RULE = re.compile(r"[|+:\- =\t]+")
+_LONGEST_HEADER = 400
+
+
+class FieldRecognizer(RuleRecognizer):
+    """Names in fields and columns whose label says that they hold names."""
+
+    TYPES = ("PERSON",)
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield the names in the fields of `text`."""
+        for match in _QUOTED.finditer(text):
+            if _is_field(match.group(1)):
+                yield from _find_value(text, *match.span(3))
+        for match in _TAGGED.finditer(text):
+            if _is_field(match.group(1)):
+                yield from _find_value(text, *match.span(2))
+        yield from _find_in_columns(text)
+
+
+def _is_field(label: str) -> bool:
+    return "".join(_LETTERS.findall(label)).casefold() in _FIELDS
+
+
+def _find_value(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Yield the name in [start, end), unless it is that of a company or no name at all."""
+    value = text[start:end]
+    words = {word.casefold() for word in _LETTERS.findall(value)}
+    company = not (words.isdisjoint(LEGAL_FORMS) and words.isdisjoint(INSTITUTION_WORDS))
+    if _NAME.fullmatch(value.strip(" \"'")) and not company and not _is_field(value):
+        start += len(value) - len(value.lstrip(" \"'"))
+        yield Finding(start, start + len(value.strip(" \"'")), "PERSON", LABELED)
+
+
+def _find_in_columns(text: str) -> Iterator[Finding]:
+    """Yield the cells below headers of columns that hold names."""
+    columns: list[int] = []
+    separator, count = "", 0
+    for line in _LINE.finditer(text):
+        row = line.group()
+        if columns and row.count(separator) == count:
+            if not _RULE.fullmatch(row):
+                cells = _list_cells(row, separator)
+                for column in columns:
+                    start, end = cells[column]
+                    yield from _find_value(text, line.start() + start, line.start() + end)
+            continue
+        columns = []
+        first = _SEPARATORS.search(row) if len(row) <= _LONGEST_HEADER else None
+        if first:
+            separator, count = first.group(), row.count(first.group())
+            cells = _list_cells(row, separator)
+            labels = [row[start:end] for start, end in cells]
+            # A sentence with commas is no header: the cells of one are labels of a few words.
+            if count >= 1 and all(_is_label(label) for label in labels):
+                columns = [index for index, label in enumerate(labels) if _is_field(label)]
+
+
+def _is_label(cell: str) -> bool:
+    return len(cell.split()) <= 3 and not re.search(rf"[.!?:]|[{LOWER}]\)$", cell.strip())
+
+
+def _list_cells(row: str, separator: str) -> list[tuple[int, int]]:
+    """Return the ranges of the cells of a row."""
+    edges = [-1, *(index for index, letter in enumerate(row) if letter == separator), len(row)]
+    return [(first + 1, last) for first, last in pairwise(edges)]
