@@ -75,8 +75,10 @@ _DOCUMENT = re.compile(
     rf"[{UPPER}][{LOWER}]*(?:vermerk|befehl|protokoll|vertrag|bescheid|schreiben|zeugnis|gutachten|beschluss|urteil|anzeige|erklärung|vollmacht|"
     r"rechnung|mahnung|kündigung|antrag|klage|verfügung|vernehmung|niederschrift|bericht|testament)"
 )
-_CELL_EDGE = re.compile(rf"[|\t]|\n(?=@?[{LOWER}]{{2,}}[._])")
-_CELL = re.compile(rf"[^\s|](?:(?:[^|\t\n]|\n(?!@?[{LOWER}]{{2,}}[._]))*[^\s|])?")
+# A handle begins the next line: "Ada Roe\nbo.poe 10:02".
+_HANDLE = r"\n(?=@?[^\W\d_]{2,}[._][^\W\d_]{2})"
+_CELL_EDGE = re.compile(rf"[|\t]|{_HANDLE}")
+_CELL = re.compile(rf"[^\s|](?:(?:[^|\t\n]|(?!{_HANDLE})\n)*[^\s|])?")
 _CONNECTIVES = frozenset("and or the of for und oder et y e i".split())  # noqa: SIM905
 _TITLES = frozenset(title.casefold() for title in (*COURTESY_TITLES, *OFFICE_TITLES))
 _PARTIES = "plaintiff|defendant|claimant|applicant|appellant|appellee|respondent|petitioner|complainant"

@@ -17,7 +17,7 @@ from tests.nlp.recognizers.marked import find_in, normalize
 @pytest.mark.parametrize(
     "text",
     [
-        '{"first_name": "⟦Quilla⟧", "lastName": "⟦Pell-Rorke⟧", "city": "Pellstadt", "fullName": "⟦Quilla Pell⟧"}',
+        '{"first_name": "⟦Quilla⟧", "lastName": "⟦Pell-Ro⟧", "city": "Pell", "fullName": "⟦Quilla Pell⟧"}',
         '{"name": "Quill Holdings Ltd", "company_name": "Pell & Rorke", "surname": "R2-D2"}',
         "{'nachname': '⟦Pell⟧', 'Vorname' : '⟦Quilla⟧'}",
         "<claimant><Surname>⟦Pell⟧</Surname><First_Name>⟦Quilla⟧</First_Name><Title>Director</Title></claimant>",
