@@ -317,7 +317,7 @@ FOLDED_TITLES: frozenset[str] = FEMALE_TITLES | MALE_TITLES | {"dr", "prof", "pr
 COURTESY_TITLES: tuple[str, ...] = tuple(
     """
     Mr Mrs Ms Miss Dr Prof Sir Dame Lord Lady Hon Honorable Honourable Frau Herr Herrn
-    Smt Shri Sri Sh Shrimati Kumari Kum Km Mst Sardar
+    Smt Shri Sri Sh Shrimati Kumari Kum Km Mst Sardar Thiru Tmt Thirumathi Encik Puan Datin Alhaji Alhaja Hajia Mzee
     """.split()
 )
 OFFICE_TITLES: tuple[str, ...] = tuple(

@@ -42,7 +42,7 @@ RULES = (
     # The United States
     make_rule(r"\b\d{1,2} U\. ?S\. ?C\.(?: ?[AS]\.)?,?(?: ?(?:§§?|[Ss]ec(?:tion|\.|s\.)?))? ?\d[\w.-]*(?:\(\w+\))*(?:(?:, | and | & |-)\d[\w.-]*(?:\(\w+\))*)*(?: et seq\.)?(?: \((?:West )?(?:Supp\. )?\d{4}\))?", "U.S.C", "U. S. C", "U.S. C"),
     make_rule(r"\b\d{1,2} USC[AS]?(?: ?§§?)? ?\d[\w.-]*(?:\(\w+\))*", "USC"),
-    make_rule(r"\b\d{1,2} C\. ?F\. ?R\.,?(?: ?(?:§§?|[Pp]arts?|pts?\.))? ?\d[\w.-]*(?:\(\w+\))*(?:(?:, | and |-)\d[\w.-]*(?:\(\w+\))*)*", "C.F.R", "C. F. R"),
+    make_rule(r"\b\d{1,2} C\.? ?F\.? ?R\.?,?(?: ?(?:§§?|[Pp]arts?|pts?\.))? ?\d[\w.-]*(?:\(\w+\))*(?:(?:, | and |-)\d[\w.-]*(?:\(\w+\))*)*", "C.F.R", "C. F. R", "CFR"),
     make_rule(r"\bFed\. ?R\. ?(?:Civ|Crim|Evid|App|Bankr)\. ?(?:P\. ?)?\d+(?:\(\w+\))*|\bU\.S\. Const\.(?:,? (?:art|amend)s?\. [IVX\d]+(?:,? (?:§|cl\.) ?\d+)*)*|\bU\.S\.S\.G\. § ?\w[\w.]*(?:\(\w+\))*", "Fed. R", "Fed.R", "Const", "U.S.S.G"),
     make_rule(r"\b(?:Pub\. ?L\.|Public Law)(?: No\.)? \d{2,3}-\d{1,4}(?:, § ?\d+)?|\b\d{1,3} Stat\. \d{1,5}(?:, \d+)?|\b\d{1,3} Fed\. ?Reg\. [\d,]+\d", "Pub", "Stat.", "Fed. R", "Fed.R"),
     make_rule(rf"\b(?:{_STATES})\.?(?: ?[{UPPER}&][\w.&']*){{1,5}}(?: \w+)? ?§§? ?[\d.:-]*\d\w?(?:\(\w+\))*", "§"),

@@ -13,6 +13,8 @@ from lexveil.nlp.text import Span, find_uncovered
 
 _SURE = 0.75
 _UNMISTAKABLE = 0.95
+# The name of an account, which is no part of the name before it: "ada.roe".
+_HANDLE = re.compile(r"[^\W\d_]+[._][^\W\d_]{2,}")
 _EDGE = " \t\n,;:.()[]\"'-"
 # Text that may stand between two parts of one name of the type.
 _JOINTS = {
@@ -109,6 +111,8 @@ def _join_parts(text: str, spans: list[Span]) -> list[Span]:
 def _belong_together(text: str, last: Span, span: Span) -> bool:
     joint = _JOINTS.get(span.type)
     if joint is None or last.type != span.type or not joint.fullmatch(text, last.end, span.start):
+        return False
+    if any(_HANDLE.fullmatch(text, one.start, one.end) for one in (last, span)):
         return False
     if span.type != "PERSON" or not has_han(text[span.start : span.end]):
         return True

@@ -45,8 +45,8 @@ _BESIDE_NAMES = frozenset(
     cousin daughter deacon dear director doctor engineer father general gentlemen head hello hi inspector kind ladies lieutenant major
     mayor mother nurse officer pastor prince princess principal prosecutor rabbi regards reverend saint santa sergeant
     sheikh sincerely sister son superintendent thanks thank uncle aunt undersecretary when after before if as but
-    although because late once meanwhile then later today yesterday what how why who whose both only even perhaps please
-    advisor adviser analyst approve approves architect aid aide assist backup back-up buyer coach contact coordinator
+    although because whenever wherever late once meanwhile then later today yesterday what how why who whose both only even perhaps please
+    core advisor adviser analyst approve approves architect aid aide assist backup back-up buyer coach contact coordinator
     dealer designer dev developer edit editor engineering enterprise export facsimile fax floor forum frontend backend
     hardware hotline import interface invest login mail menu mobile module network number option order panel phase pilot
     platform plan pop portal print program project promoter raid ramp release router sale script server shop site sketch
@@ -198,7 +198,10 @@ def _is_introduced(text: str, replacement: Replacement, first: str) -> bool:
 
 
 def _is_known(word: str) -> bool:
-    return word in _KNOWN or word.removesuffix("s") in _KNOWN
+    """Return True for a word that names nobody, or for several with hyphens: "non-disclosure"."""
+    return word in _KNOWN or all(
+        part in _KNOWN or part.removesuffix("s") in _KNOWN for part in word.split("-")
+    )
 
 
 def _is_half(text: str, match: re.Match[str], before: str, cuts: Sequence[int], masked: MaskedText) -> bool:

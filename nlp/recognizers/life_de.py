@@ -31,7 +31,7 @@ _YEAR_ALONE = GERMAN.compile(
     rf"\b(?:[Ii]m Jahre?|[Ss]eit|[Aa]b|[Bb]is|[Aa]nfang|[Ee]nde|[Mm]itte|[Jj]ahr(?:e|es)?|[Ss]ommer|[Ww]inter|[Hh]erbst|[Ff]rühjahr|[Kk]alenderjahre?) ({_YEAR}(?:(?:/| und | bis |-){_YEAR})*)(?![\w/.]\d|/\d|\d)"
 )
 _BORN = GERMAN.compile(
-    rf"(?:\b[Gg]eb(?:oren(?:e[rn]?)?|\.)?(?: am)?|[Gg]eburts(?:datum|tag)(?: ist)?:?|\*)[ ]?({_DATE}|{_YEAR})|\b[Aa]m ({_DATE})(?= (?:in [{UPPER}][\w. -]{{1,30}}? )?gebor)|\bJahrgang ({_YEAR})|({_YEAR})(?= geboren)|\b(?:geboren|geb\.) in [{UPPER}][\w.-]+ am ({_DATE})"
+    rf"(?:\b[Gg]eb(?:oren(?:e[rn]?)?|\.)?(?: am)?|[Gg]eburts(?:datum|tag)(?: ist)?:?|\*)[ ]?({_DATE}|{_YEAR})|\b[Aa]m ({_DATE})(?= (?:in [{UPPER}][\w. -]{{1,30}}? )?gebor)|\bJahrgang ({_YEAR})|({_YEAR})(?= geboren)|(?<=[a-zäöüß]), ({_DATE})(?=, (?:von|aus|ledig|verh|gesch|verw|wohnhaft|whft|Staatsang|deutsch))|\b(?:geboren|geb\.) in [{UPPER}][\w.-]+ am ({_DATE})"
 )
 _AGE = GERMAN.compile(
     r"(?<![\w.,])(\d{1,3}(?:[- ]?jährige?[rmns]?| Jahre(?:n)? alt\w*))|\bim Alter von ((?:ca\. |etwa |rund )?\d{1,3} Jahren)|\b(?:Alter|Lebensalter): ?(\d{1,3})|(\d{1,2} Monate alt\w*)"

@@ -15,7 +15,7 @@ _WORD = rf"[{UPPER}][\w'-]*"
 _QUOTED = rf"[\"']({_WORD}(?: (?:{_WORD}|the|le|la|el|o|da|de|der|die)){{0,3}})[\"']"
 # They introduce the name of a person, and of nothing else.
 _CALLED = SHARED.compile(
-    r"(?i:\b(?:(?:[Ss]pitz|[Rr]uf|[Dd]eck)namen?s?|nick-?names?|nicknamed|street name|alias|[afn]/?k/?a/?|goes by|went by|going by|surnommée?s?|surnom|soprannominat[oa]|soprannome|apodad[oa]s?|apodo|mote|alcunha(?:d[oa])?|apelido|vulgo|"
+    r"(?i:\b(?:(?:[Ss]pitz|[Rr]uf|[Dd]eck)namen?s?|nick-?names?|nicknamed|street name|alias|[afn]/?k/?a/?|(?:friend|mate|man|guy|woman|boy|girl|youth|associate|accomplice|bredr[ei]n|somebody|someone|dealer)s?,? (?:called|named)|goes by|went by|going by|surnommée?s?|surnom|soprannominat[oa]|soprannome|apodad[oa]s?|apodo|mote|alcunha(?:d[oa])?|apelido|vulgo|"
     r"bijgenaamd|bijnaam|dénommée?|prénommée?|susnommée?|un tal|una tal|el llamado|la llamada|un tale|certo|tal de|pseudonim(?:em)?|nadim(?:ak|kom|ka)|zvan[aio]g?|přezdívan\w+|přezdívk\w+))"
     rf"(?: (?:is|was|of|ist|war|el|le|la|de|de la|di|the name))?[ ,:]{{1,2}}(?:{_QUOTED}|((?:[Ll]e |[Ll]a |[Ee]l )?{_WORD}(?= (?:[{LOWER}]|\()|[,.;:)\n]|$)))"
 )

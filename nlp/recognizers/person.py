@@ -46,7 +46,9 @@ _ROLE = (
     r"decedent|testator|tenant|landlord|landlady|lessee|lessor|borrower|guarantor|buyer|seller|purchaser|vendor|employee|employer|"
     r"patient|driver|passenger|suspect|officer|counsel|attorney|lawyer|solicitor|barrister|expert|guardian|trustee|executor|"
     r"executrix|administrator|beneficiary|mediator|arbitrator|notary|clerk|registrar|judge|prosecutor|neighbou?r|colleague|manager|"
-    r"supervisor|director|shareholder|partner|client|insured|debtor|creditor|intervenor|relator|wife|husband|son|daughter|mother|"
+    r"supervisor|foreman|labou?rer|electrician|plumber|teacher|headteacher|caretaker|cleaner|secretary|bookkeeper|nurse|midwife|"
+    r"paramedic|surgeon|dentist|therapist|technician|mechanic|engineer|handyman|porter|waiter|waitress|bartender|babysitter|trooper|"
+    r"director|shareholder|partner|client|insured|debtor|creditor|intervenor|relator|wife|husband|son|daughter|mother|"
     r"father|brother|sister|Angeklagter?|Kläger(?:in)?|Beklagter?|Zeugen?|Zeugin)"
 )
 _ROLED = ENGLISH.compile(rf"\b(?:{_ROLE}|{_ROLE.title()}|{_ROLE.upper()})s?,? ({NAME})")
@@ -66,7 +68,7 @@ _OR = re.compile(r" (?:or|OR) ")
 _LATE = ENGLISH.compile(rf"\b[Tt]he (?:late|deceased) (?:{TITLE}\.? )*({NAME})")
 # Ranks and callings before a surname: "PC 4471 Roe", "Ch/Insp Roe", "RN Roe"; a word after them may be anything else.
 _RANKED = ENGLISH.compile(
-    rf"(?<![\w/])(?:(?:W?PC|DC)(?! World| Comics)|DS|DI|DCI|PS(?= \d)|PSI|ASI|Ch/(?:Insp|Supt)|(?:Ch|D)\.? ?Insp|Ofc|Cpl|Cst|Insp|Supt|Tpr|Ptl|S?PO ?\d|Brgy\.? (?:Kgd|Capt)|Kgd|RN|LPN|HCP|Engr?)\.?(?: \d{{1,6}})? ({_WORD}(?: {_WORD})?)(?![\w-])"
+    rf"(?<![\w/])(?:(?:W?PC|DC)(?! World| Comics)|PCSO|DS|DI|DCI|PS(?= \d)|PSI|ASI|Ch/(?:Insp|Supt)|(?:Ch|D)\.? ?Insp|Ofc|Cpl|Cst|Insp|Supt|Tpr|Ptl|S?PO ?\d|Brgy\.? (?:Kgd|Capt)|Kgd|RN|LPN|HCP|Engr?)\.?(?: \d{{1,6}})? ({_WORD}(?: {_WORD})?)(?![\w-])"
 )
 _SIGNATURE = ENGLISH.compile(rf"(?:/s/|/S/|\bs/)[ \t_]*({NAME})")
 _LABEL = ENGLISH.compile(

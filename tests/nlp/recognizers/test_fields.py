@@ -44,6 +44,7 @@ def test_names_in_fields_and_columns(text: str) -> None:
         "my kids ⟦Quill⟧ and ⟦Pella⟧ saw",
         "BETWEEN (1) ⟦QUILLA PELL⟧ of The Old Mill and (2) ⟦THORA PELL-RORKE⟧ (together the tenants)",
         "(1) SCOPE AND QUANTITY of the goods (2) DELIVERY TERMS (see below)",
+        "foreman ⟦Quill Pell⟧ and PCSO ⟦Rorke⟧ met Tmt. ⟦Quilla⟧",
         "jess - pls send it",
         "send - pls",
     ],
@@ -69,6 +70,7 @@ def test_indian_names_by_their_words(text: str) -> None:
     [
         "a guy they call ⟦Peanut⟧. They call the Police.",
         'Quilla Pell (a/k/a "⟦Sol⟧") and co-conspirator ⟦Dewey⟧ (last name unknown)',
+        'his friend, called "⟦Bones⟧"; a firm called "Pell"',
         'letters from "⟦Bunny⟧" (Mr Quill Pell)',
     ],
 )
