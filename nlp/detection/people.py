@@ -290,7 +290,7 @@ def _is_label(text: str, span: Span) -> bool:
 def _are_all_known(words: Iterable[str], names: Set[str]) -> bool:
     """Return True if all words that prove something are those of known names: not the first of "St John"."""
     long = [word for word in words if len(word) > 2 and word not in _SMALL_WORDS]
-    return bool(long) and names.issuperset(long)
+    return bool(long) and all(word in names for word in long)
 
 
 def _begins_with_given_name(text: str, span: Span) -> bool:
