@@ -99,6 +99,7 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(trylast=True)  # pytest itself looks for garbage there
 def pytest_unconfigure() -> None:
     """Let the interpreter free all of it: libraries report on stderr what is left at its end."""
     gc.unfreeze()

@@ -46,7 +46,7 @@ class _PresidioFinder(MetaPathFinder):
 
 class _LoaderWithoutModels(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
-        with _hide_from_import(_MODEL_LIBRARIES):
+        with _hide_from_import(_MODEL_LIBRARIES), _trust_its_patterns():
             if any(name in sys.modules for name in _LANGUAGE_LIBRARIES):
                 super().exec_module(module)
                 return
@@ -56,6 +56,30 @@ class _LoaderWithoutModels(SourceFileLoader):
             except Exception:  # a Presidio that calls spaCy while it is imported
                 _forget_modules(_PRESIDIO, but=module.__name__)
                 super().exec_module(module)
+
+
+@contextmanager
+def _trust_its_patterns() -> Generator[None, None, None]:
+    """Let Presidio make its own patterns, of all countries, without compiling each of them to check it.
+
+    It compiles a pattern again where it is used; the checks take two fifths of the import.
+    """
+    check = "_Pattern__validate_regex"
+    try:
+        kind = import_module(f"{_PRESIDIO}.pattern").Pattern
+        before = vars(kind)[check]
+    except (ImportError, AttributeError, KeyError):  # a Presidio that checks in another way
+        yield
+        return
+    setattr(kind, check, staticmethod(_accept))
+    try:
+        yield
+    finally:
+        setattr(kind, check, before)
+
+
+def _accept(pattern: str) -> None:
+    del pattern
 
 
 @contextmanager

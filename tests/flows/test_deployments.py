@@ -22,7 +22,7 @@ import pytest
 
 from lexveil.flows.deployments import parse_schedule, scheduled_job
 from lexveil.pipeline.errors import SourceMissingError
-from tests.deadlines import HANGS_AFTER, stop, wait_until
+from tests.deadlines import HANGS_AFTER, wait_until
 
 if TYPE_CHECKING:
     from tests.conftest import Command, PrefectServer
@@ -245,7 +245,8 @@ def scheduled(
     start = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tried", "--type", "process"]
     worker = subprocess.Popen(start, env=environment, cwd=folder, start_new_session=True)
     yield Scheduled(url, worker)
-    stop(worker)
+    os.killpg(worker.pid, signal.SIGKILL)  # told to end, it would wait for half a minute
+    worker.wait()
 
 
 def test_runs_have_the_settings_of_the_folder_where_they_were_registered(registered: Registered) -> None:

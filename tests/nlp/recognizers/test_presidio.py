@@ -66,6 +66,19 @@ print("presidio_analyzer" in sys.modules, heavy, bool(find_spec("torch")))
     assert output(start(AS_A_WORKER + IMPORT_ALL + ask)) == "True set() True"
 
 
+def test_patterns_are_checked_again_once_presidio_is_imported() -> None:
+    ask = """
+from presidio_analyzer import Pattern
+from presidio_analyzer.predefined_recognizers import IbanRecognizer
+print(len(IbanRecognizer().analyze("IBAN DE89370400440532013000", ["IBAN_CODE"])))
+try:
+    Pattern("open", "(", 0.5)
+except ValueError:
+    print("refused")
+"""
+    assert output(start(AS_A_WORKER + ask)).split() == ["1", "refused"]
+
+
 def test_spacy_is_there_as_soon_as_it_is_used() -> None:
     ask = """
 from presidio_analyzer.nlp_engine import spacy_nlp_engine
