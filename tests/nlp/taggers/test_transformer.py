@@ -49,12 +49,15 @@ LOAD = (
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the training script writes it; badly trained, on two sentences."""
+    """A folder as the training script writes it; badly trained, on two sentences.
+
+    Of one layer: tests build its model five times. What ships has all.
+    """
     out = tmp_path_factory.mktemp("trained")
     spans = (GoldSpan(0, 8, "PERSON", "a", "DIRECT"), GoldSpan(18, 27, "LOCATION", "b", "NO_MASK"))
     second = (GoldSpan(0, 8, "PERSON", "a", "DIRECT"), GoldSpan(42, 50, "PERSON", "c", "DIRECT"))
     document = GoldDocument("d", TEXT, "en", (spans, second))
-    train_transformer([document], 7, out, epochs=2, about={"data": "two sentences"})
+    train_transformer([document], 7, out, epochs=2, about={"data": "two sentences"}, layers=1)
     return out
 
 
