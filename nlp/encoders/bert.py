@@ -8,7 +8,7 @@ instead; the hidden states are the same, bit for bit. What is not plain is left 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,10 +53,24 @@ class Bert(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Return the last hidden states of chunks without padding. Shape: (B, N) -> (B, N, width)."""
-        hidden = self.embeddings(ids)
+        return self.read_groups([ids])[0]
+
+    def read_groups(self, groups: Sequence[Tensor]) -> list[Tensor]:
+        """Return the last hidden states of several groups of chunks, each of one length, as `forward` does.
+
+        The linear layers read the positions of all groups at once: they are slow with few. Attention, which
+        would need padding, reads one group after the other.
+        """
+        shapes = [tuple(ids.shape) for ids in groups]
+        rows = torch.cat([self.embeddings(ids).flatten(0, 1) for ids in groups])
         for layer in self.encoder["layer"].children():
-            hidden = layer(hidden)
-        return hidden
+            rows = layer(rows, shapes)
+        return [part.view(*shape, -1) for part, shape in zip(_split(rows, shapes), shapes, strict=True)]
+
+
+def _split(rows: Tensor, shapes: Sequence[tuple[int, ...]]) -> Sequence[Tensor]:
+    """Split the positions of all groups into those of each."""
+    return rows.split([count * length for count, length in shapes])
 
 
 class _Embeddings(nn.Module):
@@ -91,8 +105,8 @@ class _Layer(nn.Module):
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, wide, device="meta")})
         self.output = _Output(wide, width, config["layer_norm_eps"])
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        attended = self.attention["output"](self.attention["self"](hidden), hidden)
+    def forward(self, hidden: Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
+        attended = self.attention["output"](self.attention["self"](hidden, shapes), hidden)
         return self.output(gelu(self.intermediate["dense"](attended)), attended)
 
 
@@ -102,10 +116,14 @@ class _SelfAttention(nn.Module):
         self.heads = heads
         self.query, self.key, self.value = (nn.Linear(width, width, device="meta") for _ in range(3))
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        parts = (projected(hidden) for projected in (self.query, self.key, self.value))
-        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
-        return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    def forward(self, hidden: Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
+        parts = [_split(projected(hidden), shapes) for projected in (self.query, self.key, self.value)]
+        attended: list[Tensor] = []
+        for shape, *group in zip(shapes, *parts, strict=True):
+            query, key, value = (part.view(*shape, self.heads, -1).transpose(1, 2) for part in group)
+            found = scaled_dot_product_attention(query, key, value)
+            attended.append(found.transpose(1, 2).flatten(2).flatten(0, 1))
+        return torch.cat(attended)
 
 
 class _Output(nn.Module):

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib.resources import files
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -198,15 +198,14 @@ class PublicEncoder:
     def embed(self, chunks: Sequence[Sequence[int]], batch_tokens: int = BATCH_TOKENS) -> Array:
         """Embed chunks: the mean over all positions, [CLS] and [SEP] included, scaled to norm 1.
 
-        This is how sentence-transformers pools this model. Only chunks of equal length share a batch, of up
-        to `batch_tokens` positions: without padding, the embedding of a chunk is the same, bit for bit,
-        whatever else is in the call.
+        This is how sentence-transformers pools this model. A batch has up to `batch_tokens` positions.
+        Without padding, the embedding of a chunk is the same, bit for bit, whatever else is in the call.
 
         Returns:
             One row per chunk, in the given order. Shape (len(chunks), dimension), float32.
         """
         result = np.empty((len(chunks), self.dimension), dtype=np.float32)
-        for batch in batch_by_length([len(chunk) + 2 for chunk in chunks], batch_tokens, equal=True):
+        for batch in batch_by_length([len(chunk) + 2 for chunk in chunks], batch_tokens):
             result[batch] = self._embed_batch([chunks[i] for i in batch])
         return result
 
@@ -287,13 +286,20 @@ class PublicEncoder:
 
     @torch.inference_mode()
     def _embed_batch(self, chunks: Sequence[Sequence[int]]) -> Array:
-        """Embed chunks of equal length."""
-        ids = torch.tensor([[self.cls_id, *chunk, self.sep_id] for chunk in chunks])
+        """Embed chunks, of which those of equal length follow each other."""
+        groups = [
+            torch.tensor([[self.cls_id, *chunk, self.sep_id] for chunk in group])
+            for _, group in groupby(chunks, len)
+        ]
         if isinstance(self._model, Bert):
-            hidden = self._frozen(ids)
+            hidden = self._frozen.read_groups(groups)
         else:
-            hidden = self._frozen(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
-        return normalize(hidden.float().mean(dim=1), dim=1).numpy()
+            hidden = [
+                self._frozen(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+                for ids in groups
+            ]
+        means = torch.cat([states.float().mean(dim=1) for states in hidden])
+        return normalize(means, dim=1).numpy()
 
 
 def compute_moments(features: Array) -> tuple[Array, Array]:
