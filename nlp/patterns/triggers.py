@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import ahocorasick
 
+from lexveil.nlp.patterns.known_shapes import read_shapes
 from lexveil.nlp.patterns.shapes import FEW, INFINITE, Shape, Trigger, fold, read_shape
 from lexveil.nlp.patterns.syntax import compile_pattern, parse
 
@@ -199,6 +200,9 @@ class _Index(NamedTuple):
 
 def _build_index(patterns: Sequence[Pattern]) -> _Index:
     read = [pattern.core or pattern for pattern in patterns]
+    shapes = read_shapes([(pattern.source, pattern.flags) for pattern in read])
+    for pattern, shape in zip(read, shapes, strict=True):
+        pattern.shape = shape
     triggers = list(dict.fromkeys(pattern.trigger for pattern in read if pattern.trigger))
     number_of = {trigger: number for number, trigger in enumerate(triggers)}
     automata: list[tuple[bool, Any]] = []
