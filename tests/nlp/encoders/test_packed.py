@@ -73,6 +73,19 @@ def test_a_document_is_the_same_bit_for_bit_in_whatever_company(precision: Preci
     np.testing.assert_array_equal(embeddings(encoder, TEXTS[::-1] * 3)[: len(TEXTS)], alone[::-1])
 
 
+def test_chunks_of_many_lengths_share_their_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With AMX, few rows cost as much as a thousand."""
+    encoder, counted, forward = PublicEncoder.load(), list[int](), PackedLinear.forward
+
+    def count(layer: PackedLinear, rows: torch.Tensor) -> torch.Tensor:
+        counted.append(len(rows))
+        return forward(layer, rows)
+
+    monkeypatch.setattr(PackedLinear, "forward", count)
+    encoder.embed([[2000] * length for length in range(1, 31)])
+    assert set(counted) == {sum(range(3, 33))}
+
+
 def test_without_bfloat16_instructions_products_are_of_float32(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
