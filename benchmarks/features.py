@@ -3,11 +3,11 @@
     python -m benchmarks.features [--corpora NAME ...] [--kinds KIND ...] [--seeds N] [--quick]
         [--cache FOLDER]
 
-Each row is one way to turn documents into vectors: TF-IDF; the frozen public encoder, and the representation
-`legal-1` (the encoder beside a table of words), on the original and on the masked text; and models trained by
-the shipped code on the masked text, without privacy and at each epsilon. A model is trained on one half of
-the classes (`seen`), drawn with the seed. Vectors of all documents are then judged by what nobody trained
-them for:
+Each row is one way to turn documents into vectors: TF-IDF of the masked texts; on the original and on the
+masked texts the frozen public encoder, and the representations `legal-1` (that encoder beside a table of
+words) and `multilingual-1` (another encoder beside the same table); and models trained by the shipped code on
+the masked texts, without privacy and at each epsilon. A model is trained on one half of the classes (`seen`),
+drawn with the seed. Vectors of all documents are then judged by what nobody trained them for:
 
 seen, unseen    micro-F1 and macro-F1 of a ridge regression on the vectors of the training part, tested on the
                 other owners' part, among the classes that the model was trained on, or among the others
@@ -18,8 +18,9 @@ clusters        adjusted mutual information of k-means (k = number of classes) o
 model           micro-F1 of the model's own head on the seen classes, where there is one
 
 `*_low`, `*_high`: 95 % interval of micro-F1 over test owners (bootstrap). The regression is the same for all
-rows. `loss_by_masking` is the unseen micro-F1 of `legal-1` on the original text less that on the masked text,
-`gain_by_words` that of `legal-1` less that of the encoder, both masked.
+rows. `loss_by_masking` is the unseen micro-F1 of `legal-1` on the original text less that on the masked text
+(`multilingual_loss_by_masking`: of `multilingual-1`), `gain_by_words` that of `legal-1` less that of the
+encoder, `over_tfidf` that of the better representation less that of TF-IDF, all masked.
 
 Corpora: `provisions` (titles), `clauses` (CUAD clauses with one category), `contracts` (whole agreements by
 type), `terms_LANGUAGE` (unfair terms of service by category), `charges` (Chinese judgments; the charge is
@@ -44,7 +45,7 @@ from numpy.typing import NDArray
 from benchmarks.contract import Figure, Outcome, run
 from benchmarks.encrypted_real import CORPORA, records_of
 from benchmarks.legal_text import select_contracts
-from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Kind
+from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Kind, Representation
 from lexveil.nlp.encoders.documents import EncodedDocument, InputKind, encode_documents, extract
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.representations import add_words
@@ -161,6 +162,10 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         unseen = {row: found["unseen"] for row, found in rows.items()}
         loss = unseen["legal_original"] - unseen["legal_masked"]
         figures[f"{name}_loss_by_masking"] = Figure(loss, 0.01, "micro-F1", "lower")
+        loss = unseen["multilingual_original"] - unseen["multilingual_masked"]
+        figures[f"{name}_multilingual_loss_by_masking"] = Figure(loss, 0.01, "micro-F1", "lower")
+        better = max(unseen["legal_masked"], unseen["multilingual_masked"])
+        figures[f"{name}_over_tfidf"] = Figure(better - unseen["tfidf_masked"], 0.0, "micro-F1", "higher")
         gain = unseen["legal_masked"] - unseen["encoder_masked"]
         figures[f"{name}_gain_by_words"] = Figure(gain, 0.02, "micro-F1", "higher")
     return Outcome(figures, n, seeds)
@@ -178,6 +183,7 @@ def measure_corpus(
     }
     for name, texts in (("original", originals), ("masked", corpus.masked)):
         fixed[f"legal_{name}"] = add_words(fixed[f"encoder_{name}"], texts)
+        fixed[f"multilingual_{name}"] = _stack(_encode(texts, "embedding", cache, "multilingual-1"))
     found: defaultdict[str, list[dict[str, float]]] = defaultdict(list)
     for seed in seeds:
         seen = _draw_half(corpus, seed)
@@ -337,14 +343,17 @@ def _train(
     return extracted.features, own
 
 
-def _encode(texts: Sequence[str], want: InputKind, cache: Path | None) -> list[EncodedDocument]:
-    path = None if cache is None or want == "tokens" else cache / f"{_digest(texts)}.npy"
+def _encode(
+    texts: Sequence[str], want: InputKind, cache: Path | None, representation: Representation = "embedding"
+) -> list[EncodedDocument]:
+    name = _digest(texts) if representation == "embedding" else f"{_digest(texts)}-{representation}"
+    path = None if cache is None or want == "tokens" else cache / f"{name}.npy"
     if path is not None and path.is_file():
         return [EncodedDocument(row, [], None, 1, 1) for row in np.load(path)]
     encoder = PublicEncoder.load(None)
     encoded: list[EncodedDocument] = []
     for start in range(0, len(texts), 256):
-        encoded += encode_documents(texts[start : start + 256], encoder, want)
+        encoded += encode_documents(texts[start : start + 256], encoder, want, representation=representation)
     if path is not None:
         np.save(path, _stack(encoded))
     return encoded

@@ -241,8 +241,9 @@ class TrainSettings(_Section):
     # paragraph, where that makes none shorter than three quarters.
     chunk_ends: ChunkEnds = DEFAULT_CHUNK_ENDS
     # What a model that takes embeddings reads of a document. embedding: the encoder's embedding. legal-1:
-    # that, and features of the text's words. None: that with which the workspace was made, now legal-1; with
-    # another encoder, embedding
+    # that, and features of the text's words. multilingual-1: these words beside the embedding by
+    # multilingual-e5-small, for documents that are not mainly English; needs the extra of this name. None:
+    # that with which the workspace was made, now legal-1; with another encoder, embedding
     representation: Representation | None = None
     diagnostics: bool = False  # also train without privacy, for the report only
     seed: int | None = None  # tests only: a known seed voids the guarantee, and the model card says so

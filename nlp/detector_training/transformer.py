@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from lexveil.nlp.e5 import DIGEST
 from lexveil.nlp.encoders.public import compute_weights_digest
 from lexveil.nlp.evaluation.gold import GoldDocument
 from lexveil.nlp.taggers.card import ADAPTER, Card, Encoder, public_folder
-from lexveil.nlp.taggers.e5 import DIGEST
 from lexveil.nlp.taggers.network import Network, load_encoder
 from lexveil.nlp.taggers.pieces import MAX_PIECES, Encoded, Integers, WordPieces
 from lexveil.nlp.taggers.transformer import load_pieces

@@ -4,6 +4,7 @@
     chunks.py       masked text to the pieces of text that an encoder can take; pure functions
     packed.py       linear layers prepacked for the processor's fastest kernels
     public.py       the frozen public encoder: tokens, embeddings, the public mean
+    multilingual.py the frozen public encoder for many languages, from an extra
     topics.py       label-free targets, from the public token embeddings
     inputs.py       batches of padded chunks
     heads.py        the bounded hidden layer, and the head that can be served encrypted

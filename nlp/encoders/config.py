@@ -23,11 +23,12 @@ Activation = Literal["square", "cubic", "relu"]
 
 Precision = Literal["bfloat16", "float32"]
 
-Representation = Literal["embedding", "legal-1"]
+Representation = Literal["embedding", "legal-1", "multilingual-1"]
 """What a model that takes embeddings reads of a document.
 
 embedding: the public encoder's embedding. legal-1: beside it, features of the document's words
-(`lexveil.nlp.encoders.lexical`).
+(`lexveil.nlp.encoders.lexical`). multilingual-1: these words beside the embedding by multilingual-e5-small
+(`lexveil.nlp.encoders.multilingual`), whatever the public encoder is.
 """
 
 ChunkEnds = Literal["length", "paragraphs"]
@@ -44,8 +45,8 @@ DEFAULT_PRECISION: Precision = "bfloat16"
 
 DEFAULT_REPRESENTATION: Representation = "legal-1"
 
-# Width of what a representation adds to the encoder's embedding.
-LEXICAL_WIDTH: dict[Representation, int] = {"embedding": 0, "legal-1": 512}
+# Widths of the features of words, and of an embedding by multilingual-e5-small.
+_LEXICAL_WIDTH, _MULTILINGUAL_WIDTH = 512, 384
 
 DEFAULT_CHUNK_LENGTH = 128
 DEFAULT_CHUNK_LIMIT = 16
@@ -211,7 +212,7 @@ class ModelConfig:
             ValueError: A value is unknown or out of range.
         """
         representation = "embedding" if takes_tokens(kind) else representation
-        input_dim = encoder.dimension + LEXICAL_WIDTH.get(representation, 0)
+        input_dim = compute_input_dim(encoder.dimension, representation)
         default = DEFAULT_HEAD_HIDDEN if kind in ("square", "cubic") else DEFAULT_HIDDEN
         hidden = (hidden or default) if _has_hidden_layer(kind) else 0
         size = (size or DEFAULT_SIZES[kind]) if kind in DEFAULT_SIZES else 0
@@ -258,6 +259,17 @@ class ModelConfig:
         if not all(isinstance(label, str) for label in labels):
             raise ValueError("labels in the model's configuration has a wrong type")
         return cls(**cast("dict[str, Any]", {**value, "labels": tuple(labels)}))
+
+
+def compute_input_dim(dimension: int, representation: Representation) -> int:
+    """Return the width of what a model reads over an encoder of this width."""
+    match representation:
+        case "legal-1":
+            return dimension + _LEXICAL_WIDTH
+        case "multilingual-1":
+            return _MULTILINGUAL_WIDTH + _LEXICAL_WIDTH
+        case _:  # also a name that is checked later
+            return dimension
 
 
 def takes_tokens(kind: Kind) -> bool:

@@ -104,7 +104,8 @@ def encode_documents(
     chunked = [encoder.chunks(text, length, limit, ends) for text in texts]
     embeddings = None
     if want == "embedding":
-        embeddings = represent(texts, [c.ids for c in chunked], encoder, representation)
+        ids = [chunks.ids for chunks in chunked]
+        embeddings = represent(texts, ids, encoder, representation, length, limit, ends)
     return [
         EncodedDocument(
             embedding=None if embeddings is None else embeddings[row],

@@ -52,7 +52,7 @@ def _name_inputs(model: FeatureModel, encoder: PublicEncoder) -> tuple[Inputs, f
     if takes_tokens(model.config.kind):
         return collate_tokens([ids for chunk in chunks for ids in chunk or [[]]]), _NORM_BY_NAMES
     named = torch.from_numpy(represent(model.config.labels, chunks, encoder, model.config.representation))
-    if encoder.digest != PACKAGE_DIGEST:
+    if encoder.digest != PACKAGE_DIGEST or model.config.representation == "multilingual-1":
         return named, _NORM_BY_NAMES
     return _take_to_texts(named, encoder.dimension)
 

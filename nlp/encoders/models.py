@@ -16,7 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lexveil.nlp.encoders.config import LEXICAL_WIDTH, LOGIT_SCALES, Activation, ModelConfig, takes_tokens
+from lexveil.nlp.encoders.config import LOGIT_SCALES, Activation, ModelConfig, compute_input_dim, takes_tokens
 from lexveil.nlp.encoders.heads import BoundedLayer, PolynomialHead, make_zero_layer
 from lexveil.nlp.encoders.inputs import Inputs, TokenBatch, UniformSource
 from lexveil.nlp.encoders.lstm import TokenLSTM
@@ -117,7 +117,7 @@ def build_model(
         ValueError: `encoder` is not the one that `config` names.
         NotTrainableError: The encoder lacks the part that this kind trains.
     """
-    input_dim = encoder.dimension + LEXICAL_WIDTH[config.representation]
+    input_dim = compute_input_dim(encoder.dimension, config.representation)
     if config.encoder_digest != encoder.digest or config.input_dim != input_dim:
         raise ValueError("the configuration names another encoder")
     if config.precision != encoder.precision:

@@ -58,7 +58,8 @@ class EncoderLoadError(Exception):
 
             missing                 no such folder, or the default package is not installed
             no_safetensors          the folder has no *.safetensors (pickled weights are never opened)
-            digest                  the default package's weights are not the published ones
+            digest                  a package's weights are not the published ones
+            no_extra                the extra `multilingual`, which brings the other package, is not installed
             unreadable              transformers cannot load the folder
             packaged_weights        a file of the package's own public weights is missing or damaged
             unsupported_tokenizer   no fast tokenizer, one without [CLS], [SEP], [PAD] and [MASK], or one with
@@ -80,18 +81,18 @@ class PublicEncoder:
         precision: Precision of the products in `embed`. Norms, attention, pooling and results are float32.
         dimension: Width of an embedding.
         max_length: Maximum number of tokens per chunk, the two special tokens included.
-        vocab_size: Number of token ids.
-        token_embeddings: Embedding of each token id. Shape (vocab_size, width), float32.
         cls_id: Id of the token before each chunk.
         sep_id: Id of the token after each chunk.
         pad_id: Id of the token that fills batches of chunks.
         mask_id: Id of the token that replaces a dropped token.
     """
 
+    # What determines an embedding to the last bit, besides weights and machine.
+    _modules: ClassVar[tuple[str, ...]] = ("public.py", "packed.py", "bert.py")
     _loaded: ClassVar[dict[tuple[Path, Precision], PublicEncoder]] = {}
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, folder: Path, opened: OpenedEncoder, digest: str, precision: Precision) -> None:
+    def __init__(self, folder: Path | None, opened: OpenedEncoder, digest: str, precision: Precision) -> None:
         self._folder = folder
         self._model = opened.model
         self.precision: Precision = precision
@@ -103,8 +104,6 @@ class PublicEncoder:
         self._tokenizer.encode_special_tokens = True
         self.digest = digest
         self.cls_id, self.sep_id, self.pad_id, self.mask_id = opened.special_ids
-        self.token_embeddings: torch.Tensor = opened.model.get_input_embeddings().weight.detach().float()
-        self.vocab_size, _ = self.token_embeddings.shape
         self.dimension = opened.dimension
         self.max_length = opened.max_length
 
@@ -130,6 +129,16 @@ class PublicEncoder:
         if folder is None and encoder.digest != PACKAGE_DIGEST:
             raise EncoderLoadError("digest")
         return encoder
+
+    @cached_property
+    def token_embeddings(self) -> torch.Tensor:
+        """Embedding of each token id. Shape (vocab_size, width), float32."""
+        return self._model.get_input_embeddings().weight.detach().float()
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids."""
+        return len(self.token_embeddings)
 
     def copy_transformer(self) -> Any:
         """Copy the transformer, as transformers builds it. Frozen weights are shared: never write to them."""
@@ -257,7 +266,7 @@ class PublicEncoder:
         processor = sorted(cast("dict[str, Any]", torch.cpu.get_capabilities()).items())
         facts = [self.digest, self.precision, torch.__version__, processor, chunks]
         digest = hashlib.sha256(json.dumps(facts, default=str).encode())
-        for module in ("public.py", "packed.py", "bert.py"):
+        for module in self._modules:
             digest.update(files("lexveil.nlp.encoders").joinpath(module).read_bytes())
         return digest.hexdigest()[:32]
 
@@ -270,6 +279,7 @@ class PublicEncoder:
         """The transformer as transformers builds it, for those that train parts of it."""
         if not isinstance(self._model, Bert):
             return self._model
+        assert self._folder is not None
         transformer = _open_with_transformers(self._folder).model
         own = dict(self._model.named_parameters())
         for name, parameter in transformer.named_parameters():

@@ -10,8 +10,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from lexveil.nlp.encoders.config import DEFAULT_CHUNK_LENGTH, Representation
+from lexveil.nlp.encoders.config import (
+    DEFAULT_CHUNK_ENDS,
+    DEFAULT_CHUNK_LENGTH,
+    DEFAULT_CHUNK_LIMIT,
+    ChunkEnds,
+    Representation,
+)
 from lexveil.nlp.encoders.lexical import load_table
+from lexveil.nlp.encoders.multilingual import load_multilingual
 from lexveil.nlp.encoders.public import Array, PublicEncoder, compute_moments, read_public_passages
 
 
@@ -20,6 +27,9 @@ def represent(
     chunks: Sequence[Sequence[Sequence[int]]],
     encoder: PublicEncoder,
     representation: Representation,
+    length: int = DEFAULT_CHUNK_LENGTH,
+    limit: int = DEFAULT_CHUNK_LIMIT,
+    ends: ChunkEnds = DEFAULT_CHUNK_ENDS,
 ) -> Array:
     """Represent documents, each by itself.
 
@@ -28,10 +38,20 @@ def represent(
         chunks: Their chunks, as `encoder.chunks` returns them.
         encoder: Public encoder.
         representation: What to compute.
+        length: Maximum number of tokens per chunk of the multilingual encoder, which has its own.
+        limit: Maximum number of its chunks per document.
+        ends: Where its chunks end.
 
     Returns:
         One row per document, of norm 1; zeros for a document without tokens. Shape (len(texts), width).
+
+    Raises:
+        EncoderLoadError: The multilingual encoder is needed, and its package is not installed.
     """
+    if representation == "multilingual-1":
+        encoder = load_multilingual(encoder.precision)
+        length = min(length, encoder.max_length)
+        chunks = [encoder.chunks(text, length, limit, ends).ids for text in texts]
     embedded = encoder.document_features(chunks)
     return embedded if representation == "embedding" else add_words(embedded, texts)
 

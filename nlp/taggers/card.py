@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from lexveil.nlp.e5 import E5, E5Error, open_e5
 from lexveil.nlp.taggers.contract import TaggerError
 
 ADAPTER = "adapter.safetensors"
@@ -82,6 +83,18 @@ class Card:
             raise TaggerError("missing") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise TaggerError("unreadable") from None
+
+
+def open_multilingual() -> E5:
+    """Open multilingual-e5-small.
+
+    Raises:
+        TaggerError: its package is not installed (no_extra), or is another version (digest).
+    """
+    try:
+        return open_e5()
+    except E5Error as error:
+        raise TaggerError(error.code) from None
 
 
 def public_folder() -> Path:

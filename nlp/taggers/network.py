@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from lexveil.nlp.e5 import DIGEST
+from lexveil.nlp.encoders.multilingual import PackedEmbedding
 from lexveil.nlp.encoders.public import compute_weights_digest
-from lexveil.nlp.taggers.card import Encoder, public_folder
+from lexveil.nlp.taggers.card import Encoder, open_multilingual, public_folder
 from lexveil.nlp.taggers.contract import TaggerError
-from lexveil.nlp.taggers.e5 import DIGEST, E5, open_e5
 from lexveil.nlp.taggers.pieces import SHAPES
 
 _CASE = 32
@@ -165,7 +166,7 @@ def _load_e5(layers: int, digest: str, dropout: float) -> Any:
 
     if digest != DIGEST:
         raise TaggerError("digest")
-    stored = open_e5()
+    stored = open_multilingual()
     config = BertConfig(
         vocab_size=1,  # the embeddings of words are replaced below
         hidden_size=stored.width,
@@ -181,19 +182,7 @@ def _load_e5(layers: int, digest: str, dropout: float) -> Any:
         attn_implementation="sdpa",  # pyright: ignore[reportCallIssue]
     )
     model = BertModel(config, add_pooling_layer=False)
-    model.embeddings.word_embeddings = cast(nn.Embedding, _PackedEmbedding(stored))
+    model.embeddings.word_embeddings = cast(nn.Embedding, PackedEmbedding(stored))
     weights = stored.list_weights(config.num_hidden_layers)
     model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights})
     return model
-
-
-class _PackedEmbedding(nn.Module):
-    """Embeddings of words that stay packed in their file."""
-
-    def __init__(self, stored: E5) -> None:
-        super().__init__()
-        self._stored = stored
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Map (B, N) to (B, N, width)."""
-        return torch.from_numpy(self._stored.embed(ids.flatten().numpy())).unflatten(0, ids.shape)

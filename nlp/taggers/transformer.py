@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from lexveil.nlp.entity_types import ENTITY_TYPES, FOREIGN_TYPES, NOT_PERSONAL
-from lexveil.nlp.taggers.card import ADAPTER, CARD, Card, Encoder, public_folder
+from lexveil.nlp.taggers.card import ADAPTER, CARD, Card, Encoder, open_multilingual, public_folder
 from lexveil.nlp.taggers.contract import WEIGHTS, Sensitivity, TaggerError
-from lexveil.nlp.taggers.e5 import open_e5
 from lexveil.nlp.taggers.pieces import (
     MAX_PIECES,
     OVERLAP,
@@ -224,7 +223,8 @@ def load_pieces(encoder: Encoder) -> WordPieces:
         TaggerError: it cannot be used.
     """
     if encoder == "multilingual-e5-small":
-        return open_e5().make_pieces()
+        stored = open_multilingual()
+        return WordPieces(stored.make_tokenizer(), *stored.specials[:3])
     try:
         return WordPieces.load(public_folder() / "tokenizer.json")
     except Exception:
@@ -234,7 +234,7 @@ def load_pieces(encoder: Encoder) -> WordPieces:
 def _open_forward(folder: Path, encoder: Encoder) -> Forward:
     run = _open_session(folder).run
     if encoder == "multilingual-e5-small":
-        embed = open_e5().embed
+        embed = open_multilingual().embed
         return lambda ids, shapes: run(None, {"embedded": embed(ids)[None], "shapes": shapes[None]})[0][0]
     return lambda ids, shapes: run(None, {"ids": ids[None], "shapes": shapes[None]})[0][0]
 

