@@ -32,7 +32,9 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.batches import Batch, TensorOwners
 from lexveil.privacy.vault import content_id
 
-FEW_UNITS = 300  # with fewer owners or documents, the noise covers most of what a model could learn
+FEW_UNITS = (
+    300  # with fewer owners or documents, most of a model's score is that of its start (docs/utility.md)
+)
 Item = Sequence[int] | np.ndarray
 
 
@@ -142,8 +144,8 @@ def load_split(
 def describe_few_units(units: int, unit: str) -> str:
     """Return the warning, before the ledger is charged, about a model of few owners or documents."""
     return (
-        f"there are only {units} {unit}s: with fewer than {FEW_UNITS}, expect little from a model for the "
-        "epsilon that it costs"
+        f"there are only {units} {unit}s: with fewer than {FEW_UNITS}, a model knows little beyond the "
+        "names of its classes for the epsilon that it costs"
     )
 
 

@@ -193,7 +193,7 @@ class TestTraining:
             caplog.clear()
             release_score(workspace, "linear", 0.5)
         assert "documents are left out" in caplog.text
-        assert "expect little from a model" not in caplog.text
+        assert "knows little beyond" not in caplog.text
 
     def test_one_population_does_not_count_under_two_relations(
         self, workspace: Workspace, write_jsonl: Write
