@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +92,7 @@ def _build_bert(stored: E5) -> Bert:
         "layer_norm_eps": stored.epsilon,
     }
     model = Bert(sizes)
-    model.embeddings.word_embeddings = PackedEmbedding(stored)
+    model.embeddings.word_embeddings = cast(nn.Embedding, PackedEmbedding(stored))
     weights = {name: torch.from_numpy(array.copy()) for name, array in stored.list_weights(stored.layers)}
     model.load_state_dict(weights, assign=True)
     return model.eval().requires_grad_(False)
