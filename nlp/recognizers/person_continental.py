@@ -175,9 +175,29 @@ _DEFINED_STEMS = tuple(
     usług umow użytkown warunk warunek treśc treść regulamin witryn portal oprogramowan produkt serwis dostawc licencj
     postanowie materiał podmiot wytyczn polityk polityc aplikacj sprzedawc sprzedając kupując konsument klient płatnoś
     zamówie internet spółk spółc aktualizacj odpowiedzialno zakwaterowan załącznik artykuł procedur niniejsz wszelk
-    korzystan twoj twój
+    korzystan twoj twój użytkowan podróżując
     """.split()
 )
+# Countries and states as contracts name them, in the cases of Polish and in French, Italian, Spanish, Portuguese and
+# Dutch; without those that are common surnames, such as Czech and Węgier.
+_STATES = frozenset(
+    """
+    stany stanów stanach stanami stanom zjednoczone zjednoczonych zjednoczonymi zjednoczonym ameryki ameryce
+    walia walii walią indie indii indiach chinach niemczech niemcami włochy włoszech
+    états-unis allemagne angleterre suisse irlande espagne italie belgique autriche royaume-uni luxembourg californie
+    stati uniti germania inghilterra svizzera irlanda spagna belgio austria regno unito lussemburgo california
+    estados unidos alemania inglaterra suiza irlanda españa bélgica reino unido luxemburgo
+    alemanha suíça espanha itália verenigde staten duitsland engeland zwitserland ierland spanje italië verenigd
+    koninkrijk
+    """.split()
+)
+_STATE_STEMS = tuple(
+    """
+    szwajcari kanad irlandi holandi angli japoni luksemburg malezj singapur tajlandi indonezj kaliforni teksas brazyli
+    hiszpani portugali belgi szwecj norwegi finlandi słowacj ukrain litw łotw grecj brytani australi francj
+    """.split()
+)
+_SURNAME_END = re.compile(r"(?:[sc]k(?:i|a|iego|iemu|im|iej|ą)|icz\w*|ówn[aąy]|czyk\w*)\Z")
 # A passage of so many words in capitals, of which several are small ones, is emphasis.
 _CAPITALS = CONTINENTAL.compile(rf"(?<!\w)[{UPPER}]+(?:[,;]? [{UPPER}]+){{7,}}(?!\w)")
 _FEWEST_SMALL = 2
@@ -242,8 +262,9 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
             last = piece.end()
             continue
         first = piece.start() == start and opens and word in _DOCUMENT_WORDS
-        known = begin is None and _is_known(text, piece, end) and not _is_cued(text, piece.start())
-        defined = _is_defined(word) and not _is_cued(text, piece.start())
+        cued = _is_cued(text, piece.start())
+        known = begin is None and (_is_state(word) or _is_known(text, piece, end)) and not cued
+        defined = _is_defined(word) and not cued
         titled = word in _TITLES or piece.group().casefold() in _TITLES
         if titled or first or known or defined:
             yield from _judge(text, begin, last)
@@ -303,7 +324,13 @@ def _is_cued(text: str, start: int) -> bool:
 def _is_defined(word: str) -> bool:
     """Return True for a word that contracts define."""
     plain = re.sub(r"^[dl]['’]", "", word)
-    return plain in _DEFINED or plain.startswith(_DEFINED_STEMS)
+    return plain in _DEFINED or (plain.startswith(_DEFINED_STEMS) and not _SURNAME_END.search(plain))
+
+
+def _is_state(word: str) -> bool:
+    """Return True for a state whose law contracts choose; after a first name it is a surname (España)."""
+    plain = re.sub(r"^[dl]['’]", "", word)
+    return plain in _STATES or (plain.startswith(_STATE_STEMS) and not _SURNAME_END.search(plain))
 
 
 def _is_emphasis(passage: str) -> bool:
