@@ -93,6 +93,11 @@ _GREETING = re.compile(
 _LAST_WORDS = re.compile(
     rf"(?:\s+(?![js]r\b)[{LOWER}]{{2,}}|[\s,:-]+(?i:{_PARTIES})s?)+[\s,.:-]*\Z|(?<=[{LOWER}]{{3}})[.,;:]+\Z"
 )
+# What a German court is asked for, after the name of whom it is asked from: "von Ada Roe Schadensersatz".
+_CLAIM = re.compile(
+    r"\s(?:Schadens?ersatz|Schmerzensgeld|Herausgabe|Rückgabe|Unterlassung|(?:Rück)?[Zz]ahlung|Auskunft|Unterhalt|Räumung|Vergütung|"
+    r"Feststellung|Ersatz|Wertersatz|Zustimmung|Abfindung|Urlaub)\Z"
+)
 # Between two parts of one name on one line.
 _JOINT = re.compile(r"[ -]|(?: [A-Z]\.)? ")
 
@@ -241,6 +246,8 @@ def _trim_edges(text: str, span: Span) -> Span:
     label = text.rfind("\n", start, span.end) if text[span.end : span.end + 1] == ":" else -1
     if label > start:  # the next line begins with a label
         return replace(span, start=start, end=label)
+    claim = _CLAIM.search(text, start + 1, span.end)
+    span = replace(span, end=claim.start()) if claim else span
     last = _LAST_WORDS.search(text, start + 1, span.end)
     return replace(span, start=start, end=last.start() if last else span.end)
 

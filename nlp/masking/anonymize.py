@@ -29,6 +29,7 @@ MAX_REPAIRS = 4
 """Number of times that the leftovers of a piece are masked before it fails."""
 
 _CONTEXT = 1000
+_BETWEEN_HALVES = re.compile(r"[ \n]")
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
 # Rules that find a leftover with certainty, and generalizations: these are leftovers even within a citation.
 _NOT_LAW = frozenset({"rule", "revealed"})
@@ -245,7 +246,7 @@ class _PieceMasking:
         reasons: Counter[str] = Counter()
         left = self._mask_leftovers(rounds, reasons)
         doubts = list(self._find_doubts({leftover.start for leftover in left}, language))
-        unseen = [doubt for doubt in doubts if doubt.reason == "unseen"]
+        unseen = [self._name_neighbor(doubt) for doubt in doubts if doubt.reason == "unseen"]
         if unseen:
             self._add(unseen)
             self._mask_again()
@@ -266,6 +267,19 @@ class _PieceMasking:
             self._mask_again()
             left, reasons["reviewer"] = self._find_leftovers()
         return left
+
+    def _name_neighbor(self, doubt: Leftover) -> Leftover:
+        """Return a word with the entity of the masked name beside it, of which it is the other half."""
+        beside = (
+            one.entity
+            for one in self.masked.replacements
+            if one.type == doubt.type
+            and (
+                _BETWEEN_HALVES.fullmatch(self._text, one.source_end, doubt.start)
+                or _BETWEEN_HALVES.fullmatch(self._text, doubt.end, one.source_start)
+            )
+        )
+        return replace(doubt, entity=next(beside, None))
 
     def _mask_again(self) -> None:
         self.masked = self._mask()

@@ -48,6 +48,13 @@ def test_a_word_like_a_name_asks_for_review_and_is_located(text: str, masked: st
     assert (doubt in outcome.text) == (doubt == "Bond")
 
 
+@pytest.mark.parametrize("name", ["Gerhard\nQuorn", "Gerhard Quorn"])
+def test_both_halves_of_a_name_are_one_person(name: str) -> None:
+    outcome = check(f"The witness was {name}\nand Mr Quorn left.", "Quorn")
+    assert outcome.text.count("[PERSON_1]") == 3
+    assert "[PERSON_2]" not in outcome.text
+
+
 def test_what_is_masked_as_unseen_is_masked_everywhere() -> None:
     outcome = check("The bag of Gerhard stood there. Gerhard came.")
     assert outcome.text == "The bag of [PERSON_1] stood there. [PERSON_1] came."
