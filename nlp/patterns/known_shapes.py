@@ -65,14 +65,13 @@ def _to_json(shape: Shape) -> dict[str, Any]:
 
 
 def _from_json(told: dict[str, Any]) -> Shape:
-    trigger, strings = told["trigger"], told["strings"]
-    return Shape(
-        **{
-            **told,
-            "strings": None if strings is None else frozenset(strings),
-            "trigger": trigger and Trigger(**{**trigger, "strings": frozenset(trigger["strings"])}),
-        }
-    )
+    shape, trigger = dict(told), told["trigger"]
+    if shape["strings"] is not None:
+        shape["strings"] = frozenset(shape["strings"])
+    if trigger is not None:
+        own: dict[str, Any] = {**trigger, "strings": frozenset(trigger["strings"])}
+        shape["trigger"] = Trigger(**own)
+    return Shape(**shape)
 
 
 def _compute_key(patterns: Sequence[tuple[str, int]]) -> str:
