@@ -76,16 +76,19 @@ def restore(
 ) -> None:
     """Write the exact original of a masked document, readable for you alone. Needs the master key."""
     workspace = options.open()
-    from lexveil.pipeline.masking.vault import restore_document
+    from lexveil.pipeline.masking.vault import restore_pieces
     from lexveil.pipeline.workspace.outputs import refuse_existing, write_output
 
     refuse_existing(target, overwrite)
     with workspace.log.record("restore") as outcome:
-        text = restore_document(workspace, document)
-        write_output(target, text.encode())
+        characters, content = 0, bytearray()
+        for piece in restore_pieces(workspace, document):
+            characters += len(piece)
+            content += piece.encode()
+        write_output(target, content)
         outcome["doc_id"] = document
     console.show(
-        {"doc_id": document, "characters": len(text), "output": str(target)}, options.as_json, target
+        {"doc_id": document, "characters": characters, "output": str(target)}, options.as_json, target
     )
 
 

@@ -53,6 +53,7 @@ _SCRIPTS: tuple[tuple[str, re.Pattern[str], int], ...] = (
     ("hebrew", re.compile(r"[\u0590-\u05ff]+"), 1),
     ("thai", re.compile(r"[\u0e00-\u0e7f]+"), 1),
 )
+_OTHER_SCRIPT = re.compile("|".join(letters.pattern for _, letters, _ in _SCRIPTS[1:]).replace("]+|[", ""))
 # The only language of a script; for the other scripts, the candidates of the classifier.
 _ONLY_LANGUAGE = {"han": "zh", "hangul": "ko", "greek": "el", "hebrew": "he", "thai": "th", "kana": "ja"}
 _CANDIDATES = {
@@ -91,7 +92,7 @@ _GERMAN_WORDS = re.compile(r"\b(?:und|der|die|das|nicht|ist|wird|wurde|dem|den|d
 def detect_language(text: str) -> str:
     """Return the ISO 639-1 code of the main language of `text`, or "" if there is too little text."""
     sample = _sample(text)
-    scripts = _SCRIPTS[:1] if sample.isascii() else _SCRIPTS
+    scripts = _SCRIPTS if _OTHER_SCRIPT.search(sample) else _SCRIPTS[:1]
     weights = dict.fromkeys((name for name, _, _ in _SCRIPTS), 0)
     weights |= {name: weight * _count_letters(letters, sample) for name, letters, weight in scripts}
     if weights["kana"] > _KANA_SHARE * (weights["kana"] + weights["han"]):

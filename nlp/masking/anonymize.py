@@ -167,11 +167,17 @@ def anonymize_pieces(
     if several:
         learned = None
     remaining = [learned] if learned else (_PieceMasking(piece, policy, scope, check) for piece in pieces())
-    for number, masking in enumerate(remaining):
+    need_review = not served
+    for masking in remaining:
         reasons, doubts = masking.repair(repairs, language if served else None)
-        reasons["language"] = int(not served and number == 0)
+        reasons["language"] = int(need_review)
+        need_review = False
         counts = {reason: n for reason, n in sorted(reasons.items()) if n}
-        yield CheckedText(masking.masked, counts, tuple(doubts))
+        checked = CheckedText(masking.masked, counts, tuple(doubts))
+        del masking  # before the next piece is read
+        check.forget_piece()
+        yield checked
+        del checked
 
 
 def anonymize_text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -35,8 +35,9 @@ class Token(NamedTuple):
     capital: bool
 
 
-def split_tokens(text: str) -> Iterator[Token]:
-    """Yield the words of a normalized text that are not in Chinese characters."""
+def split_tokens(text: str) -> list[Token]:
+    """Return the words of a normalized text that are not in Chinese characters."""
+    tokens: list[Token] = []
     seen: dict[str, tuple[str, int, bool]] = {}
     for match in _WORD.finditer(text):
         written = match.group()
@@ -46,7 +47,8 @@ def split_tokens(text: str) -> Iterator[Token]:
             known = seen[written] = (_fold_word(word), len(word), word[0].isupper())
         folded, length, capital = known
         start = match.start()
-        yield Token(folded, start, start + length, capital)
+        tokens.append(Token(folded, start, start + length, capital))
+    return tokens
 
 
 @lru_cache(maxsize=1 << 12)

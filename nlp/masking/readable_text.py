@@ -59,7 +59,7 @@ class ReadableText:
     @cached_property
     def tokens(self) -> Sequence[Token]:
         """The words of the normalized text."""
-        return tuple(split_tokens(self.normalized.text))
+        return split_tokens(self.normalized.text)
 
     def remove_kept(self) -> str:
         """Return the normalized text with `CUT` in place of each span that the policy keeps, too."""

@@ -92,6 +92,10 @@ class SecondPass:
                 self._name_words.update(fold_words(replacement.original))
         self._surnames |= find_surnames(masked)
 
+    def forget_piece(self) -> None:
+        """Free what is kept of the piece that was read last: its words take more memory than its text."""
+        self._last = None
+
     def find_leftovers(self, masked: MaskedText) -> list[Leftover]:
         """Return the leftovers in a piece, sorted, in its original characters; citations are included."""
         readable = self._read(masked)

@@ -111,7 +111,7 @@ class Targets:
             tokens: the words of the text, if they are known already.
         """
         if self._words:
-            yield from self._find_words(text, tokens or tuple(split_tokens(text)), lower)
+            yield from self._find_words(text, tokens or split_tokens(text), lower)
         if self._han:
             yield from self._find_han(text)
 

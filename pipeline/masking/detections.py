@@ -63,6 +63,10 @@ class DetectionPart:
         """Return True if the detector covers the language of every piece of a document."""
         return all(row["served"] for row in self._rows[doc_id])
 
+    def starts(self, doc_id: str) -> list[int]:
+        """Return where the pieces of a document begin."""
+        return [row["start"] for row in self._rows[doc_id]]
+
     def pieces(self, document: Document) -> Iterator[Piece]:
         """Yield the pieces of a document with their spans. Needs the column "spans"."""
         return self._read_pieces(document.doc_id, lambda start, end: document.text[start:end])

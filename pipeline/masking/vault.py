@@ -6,8 +6,12 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from itertools import chain
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lexveil.nlp.masking.anonymize import CheckedText, Piece, Verdict, derive_verdict, join_pieces
 from lexveil.nlp.masking.mask import KeptSpan, MaskedText, Replacement, restore_text
@@ -49,24 +53,31 @@ def restore_document(workspace: Workspace, doc_id: str) -> str:
     Raises:
         WorkspaceError: there is no such document, it was erased, or the second pass held it back.
     """
+    return "".join(restore_pieces(workspace, doc_id))
+
+
+def restore_pieces(workspace: Workspace, doc_id: str) -> Iterator[str]:
+    """Yield the exact original of a masked document, piece by piece: see `restore_document`.
+
+    A large document takes less memory so: its replacements take more than its text, and one rare symbol makes
+    each character of a string take four bytes.
+    """
     shards = {row["doc_id"]: row["shard"] for row in workspace.catalogue.read().to_pylist()}
     index = shards.get(doc_id)
-    # One at a time: the replacements of a large document take more memory than its text.
     rows = _read_rows(workspace, index, [doc_id]) if index is not None else iter(())
     first = next(rows, None)
     if index is None or first is None:
         raise WorkspaceError("there is no such document in this workspace, or it was erased")
     table = tables.read_part(tables.part_path(workspace.masked, index), ["doc_id", "text"])
-    text = next((row["text"] for row in table.to_pylist() if row["doc_id"] == doc_id), None)
-    if text is None:
+    row = pc.index(table.column("doc_id"), doc_id).as_py()
+    if row < 0:
         raise WorkspaceError("the second pass held this document back: it has no masked text to restore")
-    originals: list[str] = []
-    position = 0
-    for _, _, entry in chain([first], rows):
-        replacements = [Replacement(*row) for row in entry["replacements"]]
-        originals.append(restore_text(text[position : position + entry["length"]], replacements))
-        position += entry["length"]
-    return "".join(originals)
+    # Read as a file, which decodes no more than a piece.
+    content = pa.BufferReader(table.column("text")[row].as_buffer())
+    with TextIOWrapper(content, "utf-8", newline="") as text:  # pyright: ignore[reportArgumentType]
+        for _, _, entry in chain([first], rows):
+            replacements = [Replacement(*row) for row in entry["replacements"]]
+            yield restore_text(text.read(entry["length"]), replacements)
 
 
 def read_vault(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> dict[str, VaultEntry]:

@@ -124,7 +124,7 @@ def mask_shard(workspace: Workspace, shard: Shard) -> ShardResult:
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     document: Document  # without its text
-    text: bytes = field(repr=False)  # UTF-8: in a `str`, one dash makes every character take two bytes
+    text: bytearray = field(repr=False)  # UTF-8: in a `str`, one dash makes every character take two bytes
     spans: Mapping[str, int]  # by type
     reasons: Mapping[str, int]
 
@@ -152,7 +152,7 @@ class _ShardMasking:
     def mask(self, document: Document, vault: list[pa.RecordBatch]) -> _Outcome:
         """Mask one document, and append its rows to `vault`."""
         doc_id = document.doc_id
-        pieces, scope = self._prepare(document)
+        starts, pieces, scope = self._prepare(document)
         document = replace(document, text="")  # freed, if it is large
         text = bytearray()
         spans: Counter[str] = Counter()
@@ -164,18 +164,24 @@ class _ShardMasking:
             self._found.served(doc_id),
             language=self._found.language(doc_id),
         )
-        for piece, done in zip(pieces(), checked, strict=True):
+        for start in starts:
+            done = next(checked)
             text += done.text.encode()
             spans.update(r.type for r in done.masked.replacements)
             reasons.update(done.reasons)
             payload = json.dumps(self._build_entry(document.owner, scope, done)).encode()
-            sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{piece.start}", compress=True)
-            row = {"doc_id": doc_id, "start": piece.start, "payload": sealed}
+            sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{start}", compress=True)
+            row = {"doc_id": doc_id, "start": start, "payload": sealed}
             vault.append(pa.RecordBatch.from_pylist([row], tables.VAULT))  # rows of Python would be copied
-        return _Outcome(document, bytes(text), spans, dict(sorted(reasons.items())))
+            del done, payload  # before the next piece is read
+        return _Outcome(document, text, spans, dict(sorted(reasons.items())))
 
-    def _prepare(self, document: Document) -> tuple[Callable[[], Iterable[Piece]], Scope]:
-        """Return a function that yields the document's pieces after review, and the scope of its entities."""
+    def _prepare(self, document: Document) -> tuple[Sequence[int], Callable[[], Iterable[Piece]], Scope]:
+        """Prepare to mask a document.
+
+        Returns:
+            Where its pieces begin, a function that yields them after review, and the scope of its entities.
+        """
         doc_id = document.doc_id
         decided = self._decisions.get(doc_id, ())
         if decided:
@@ -183,16 +189,18 @@ class _ShardMasking:
             rejected = [(d.start, d.end) for d in decided if d.verdict == "reject"]
             reviewed = list(split_pieces(document.text, spans, rejected))
             names = [DocumentNames.read(document.text, spans)]
+            starts = [piece.start for piece in reviewed]
             pieces: Callable[[], Iterable[Piece]] = functools.partial(iter, reviewed)
         else:
             names = self._names.names(doc_id)
+            starts = self._found.starts(doc_id)
             pieces = self._found.pack(document)
         if self._matters:
-            return pieces, self._matters.scope(document.owner)
+            return starts, pieces, self._matters.scope(document.owner)
         # Not `doc_id`: in a workspace of an earlier version it depends on which owner brought the text first.
         own_id = self._ids.document(document.named_owner, self._ids.content(document.text))
         keyed = functools.partial(surrogate_seed, self._pseudonym_key, own_id)
-        return pieces, Scope(names, keyed, self._found.language(doc_id))
+        return starts, pieces, Scope(names, keyed, self._found.language(doc_id))
 
     def _build_entry(self, owner: str, scope: Scope, done: CheckedText) -> dict[str, Any]:
         """Build the entry of the vault for one piece."""
@@ -252,7 +260,7 @@ def _write_masked(
     table = pa.table(
         {
             **tables.build_document_columns([outcome.document for outcome in passed]),
-            "text": [outcome.text for outcome in passed],
+            "text": tables.build_text_column([outcome.text for outcome in passed]),
             "n_spans": [sum(outcome.spans.values()) for outcome in passed],
             "spans": [json.dumps(outcome.spans, sort_keys=True) for outcome in passed],
             "verdict": [outcome.verdict for outcome in passed],

@@ -85,7 +85,7 @@ def open_output(target: Path, mode: int = 0o600) -> Generator[IO[bytes]]:
             yield sink
 
 
-def write_output(target: Path, content: bytes, mode: int = 0o600) -> None:
+def write_output(target: Path, content: bytes | bytearray, mode: int = 0o600) -> None:
     """Write a file as `open_output` opens it.
 
     Raises:

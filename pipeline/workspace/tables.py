@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable, Mapping
+from array import array
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -163,9 +165,17 @@ def write_part(
     meta.update({f"lexveil.{name}".encode(): value.encode() for name, value in (notes or {}).items()})
     path = part_path(folder, shard.index)
     described = table.replace_schema_metadata(meta)
+    # The least and the greatest of texts and ciphertexts serve no reader, and take the memory of two more.
+    small = [field.name for field in table.schema if field.type not in (pa.large_string(), pa.large_binary())]
     with replace_file(path) as sink:
-        # A dictionary of numbers that are all different would be larger than the numbers.
-        pq.write_table(described, sink, compression="zstd", compression_level=_LEVEL, use_dictionary=False)
+        pq.write_table(
+            described,
+            sink,
+            compression="zstd",
+            compression_level=_LEVEL,
+            use_dictionary=False,  # one of numbers that are all different would be larger than the numbers
+            write_statistics=small,
+        )
     return result
 
 
@@ -267,6 +277,13 @@ def drop_rows(path: Path, values: Iterable[str], column: str = "doc_id") -> int:
 def to_strings(table: pa.Table, column: str) -> list[str]:
     """Return a column of strings without nulls as a list."""
     return [str(value) for value in table.column(column).to_pylist()]
+
+
+def build_text_column(texts: Sequence[bytes | bytearray]) -> Any:
+    """Return texts in UTF-8 as a `pyarrow.LargeStringArray`; that of one text holds its bytes, no copy."""
+    offsets = array("q", accumulate(map(len, texts), initial=0))
+    content = texts[0] if len(texts) == 1 else b"".join(texts)
+    return pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(content))
 
 
 def build_document_columns(documents: Iterable[Document]) -> dict[str, list[Any]]:
