@@ -92,10 +92,11 @@ def connect(
         check_address(listen)
     folder = _identity_folder(workspace)
     identity = Identity(index, folder / "certificate.pem", folder / "key.pem", _password(workspace))
+    addresses = [office.address for office in agreement.offices]
+    addresses[index] = listen or addresses[index]
     peers: list[Peer] = []
-    for office in agreement.offices:
-        own = listen is not None and office is agreement.offices[index]
-        host, _, port = (listen if own and listen else office.address).rpartition(":")
+    for office, address in zip(agreement.offices, addresses, strict=True):
+        host, _, port = address.rpartition(":")
         peers.append(Peer(office.name, host, int(port), office.parsed.der))
     return Mesh(identity, peers, patience)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,9 +71,9 @@ class TrafficLog:
 def describe_views(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
     """Return what each other office has seen of this one and the reverse, in bytes.
 
-    `sent` and `received` are by what the messages were, with their headers, before encryption; `on_wire` is
-    what the kernel counted on the connections, TLS included; the last 55 bytes, with which a connection is
-    closed, may be missing. A process that was killed has kept what it had exchanged up to its last step.
+    The bytes of messages are those before encryption, with their headers; `on_the_wire` is what the kernel
+    counted on the connections, TLS included; the last 55 bytes, with which a connection is closed, may be
+    missing. A process that was killed has kept what it had exchanged up to its last step.
 
     Raises:
         AgreementError: this office has no part in the agreement.
@@ -81,16 +81,24 @@ def describe_views(workspace: Workspace, agreement: Agreement) -> dict[str, Any]
     index = find_own(workspace, agreement)
     files = sorted((run_folder(workspace, agreement) / _FOLDER).glob("*.json"))
     sessions = [session for path in files if (session := read_json(path)) is not None]
-    others = [office.name for office in agreement.offices if office.name != agreement.offices[index].name]
-    offices = [{"office": name} | _add([one[name] for one in sessions if name in one]) for name in others]
-    kinds = {kind for one in offices for way in ("sent", "received") for kind in one[way]}
+    messages: list[dict[str, Any]] = []
+    connections: list[dict[str, Any]] = []
+    for name in [office.name for office in agreement.offices if office != agreement.offices[index]]:
+        known = [session[name] for session in sessions if name in session]
+        sent, received = (_add(one[way] for one in known) for way in ("sent", "received"))
+        messages += [
+            {"office": name, "message": kind, "sent": sent[kind], "received": received[kind], "tells": tells}
+            for kind, tells in _TELLS.items()
+            if kind in sent or kind in received
+        ]
+        wire = {way: sum(one[f"{way}_on_wire"] for one in known) for way in ("sent", "received")}
+        connections.append({"office": name} | wire)
     return {
         "office": agreement.offices[index].name,
         "protection": agreement.describe(),
-        "connections": len(sessions),
-        "offices": offices,
-        "tells": {kind: _TELLS[kind] for kind in sorted(kinds)},
-        "others_on_the_wire": "sizes and times of encrypted records",
+        "messages": messages,
+        "on_the_wire": connections,
+        "others_on_the_wire_see": "sizes and times of encrypted records",
     }
 
 
@@ -103,10 +111,8 @@ def _describe(traffic: Traffic) -> dict[str, Any]:
     }
 
 
-def _add(sessions: list[dict[str, Any]]) -> dict[str, Any]:
-    sums: dict[str, Any] = {way: Counter[str]() for way in ("sent", "received")}
-    wire = {way: sum(one[way] for one in sessions) for way in ("sent_on_wire", "received_on_wire")}
-    for one in sessions:
-        for way, total in sums.items():
-            total.update(one[way])
-    return {way: dict(sorted(total.items())) for way, total in sums.items()} | wire
+def _add(counts: Iterable[dict[str, int]]) -> Counter[str]:
+    total = Counter[str]()
+    for one in counts:
+        total.update(one)
+    return total
