@@ -70,6 +70,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "join status": join.status,
     "join verify": join.verify,
     "join views": join.views,
+    "join audit": join.audit,
     "join rehearse": join.rehearse,
     "metrics": metrics.metrics,
     "deploy": operations.deploy,

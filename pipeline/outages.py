@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 # Packages of the object stores' clients: an error of a type that they define comes from a store.
 _CLIENTS = ("botocore", "aiobotocore", "aiohttp", "s3fs", "fsspec", "gcsfs", "adlfs", "azure", "google")
 
@@ -12,6 +14,9 @@ _NO_CREDENTIALS = {
     "TokenRetrievalError",
     "ProfileNotFound",
 }
+
+# No space, no quota, or a file larger than is allowed.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 STORAGE_FAILED = "the storage of the workspace cannot be used:"
 
@@ -26,6 +31,8 @@ def describe_outage(error: BaseException) -> str | None:
 
     if isinstance(error, VaultError) and error.code == "store":
         return str(error)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return "the disk is full"
     causes = [cause for cause in (error, error.__cause__) if _is_from_client(cause)]
     names = {type(cause).__name__ for cause in causes}
     if "NoSuchBucket" in names:

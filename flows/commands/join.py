@@ -179,6 +179,39 @@ def views(agreement: AgreementArgument, *, options: WorkspaceOptions) -> None:
     console.show(describe_views(workspace, read_agreement(agreement)), options.as_json)
 
 
+def audit(
+    agreement: AgreementArgument,
+    role: Annotated[
+        str | None,
+        typer.Option(help="Show one role: outsider, office or coalition. Default: all. There is no hub."),
+    ] = None,
+    *,
+    options: WorkspaceOptions,
+) -> None:
+    """Attack this office's people with what others saw of a finished training; the figures stay inside.
+
+    What each role sees, and the epsilon of it, is shown. Nothing is charged.
+    """
+    workspace = options.open()
+    from dataclasses import asdict
+
+    from lexveil.pipeline.errors import SettingsError
+    from lexveil.pipeline.joint.agreement import read_agreement
+    from lexveil.pipeline.joint.roles import attack_roles, list_views
+
+    agreed = read_agreement(agreement)
+    views = [view for view in list_views(agreed) if role in (None, view.role)]
+    if not views:
+        raise SettingsError("--role is outsider, office or coalition")
+    with (
+        exclusive_action(workspace, "join-audit", {"agreement": agreed.digest.hex()}),
+        console.progress(options.as_json) as progress,
+    ):
+        path = attack_roles(workspace, agreed, progress=progress)
+    shown = [asdict(view) for view in views]
+    console.show({"views": shown, "unprotected_figures": str(path)}, options.as_json)
+
+
 def rehearse(
     source: Annotated[Path, typer.Argument(help="File of records, JSON lines, dealt out by owner.")],
     *,

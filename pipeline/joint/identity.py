@@ -11,7 +11,15 @@ from lexveil.pipeline.errors import AgreementError, JointTrainingError, Training
 from lexveil.pipeline.joint.agreement import Agreement, check_address
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.files import write_atomically
-from lexveil.privacy.joint.mesh import CannotListenError, Identity, Mesh, OfficeLeftError, Peer
+from lexveil.privacy.joint.mesh import (
+    CannotListenError,
+    Identity,
+    Mesh,
+    MessageRefusedError,
+    OfficeLeftError,
+    Peer,
+)
+from lexveil.privacy.joint.offices import RecordsDifferError
 from lexveil.privacy.joint.secret_sharing import InconsistentSharesError, JoinExtraMissingError
 from lexveil.privacy.joint.signing import ForgedError, Place, Signer
 from lexveil.privacy.joint.summing import (
@@ -25,6 +33,8 @@ from lexveil.privacy.joint.summing import (
 )
 
 _AGREED, _CONSENT = "agreement", "consent"
+# The longest message is the record of a step: the shares of all offices, and their signed lists.
+_MOST_BYTES_PER_WEIGHT, _MOST_BYTES_BESIDE, _LEAST_ALLOWANCE = 64, 2**13, 2**24
 _GO_ON = "give the command again in every office: it goes on, and is charged once"
 
 
@@ -98,7 +108,8 @@ def connect(
     for office, address in zip(agreement.offices, addresses, strict=True):
         host, _, port = address.rpartition(":")
         peers.append(Peer(office.name, host, int(port), office.parsed.der))
-    return Mesh(identity, peers, patience)
+    longest = len(peers) * (_MOST_BYTES_PER_WEIGHT * agreement.setup.weights + _MOST_BYTES_BESIDE)
+    return Mesh(identity, peers, patience, max(longest, _LEAST_ALLOWANCE))
 
 
 def sign_consent(workspace: Workspace, agreement: Agreement, index: int) -> None:
@@ -167,7 +178,7 @@ def translate_failures(agreement: Agreement) -> Generator[None]:
         raise JointTrainingError(str(error)) from None
     except OfficeLeftError as error:
         raise JointTrainingError(f"{error}; {_GO_ON}") from None
-    except InconsistentSharesError as error:
+    except (InconsistentSharesError, RecordsDifferError) as error:
         raise JointTrainingError(str(error)) from None
-    except (ForgedError, UploadRefusedError, EquivocationError) as error:
+    except (ForgedError, UploadRefusedError, EquivocationError, MessageRefusedError) as error:
         raise JointTrainingError(f"office {agreement.offices[error.office].name}: {error}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from lexveil.nlp.encoders.config import ModelConfig
@@ -29,6 +28,7 @@ from lexveil.pipeline.joint.identity import (
     sign_consent,
     translate_failures,
 )
+from lexveil.pipeline.joint.notes import RunNotes
 from lexveil.pipeline.joint.once import fit_once
 from lexveil.pipeline.joint.views import TrafficLog
 from lexveil.pipeline.logs import log
@@ -51,7 +51,6 @@ from lexveil.pipeline.training.reservations import (
     reserve,
 )
 from lexveil.pipeline.workspace.shards import read_manifest
-from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.batches import Batch, OwnerBatches
@@ -59,10 +58,11 @@ from lexveil.privacy.dp.engine import NonFiniteWeightsError
 from lexveil.privacy.dp.ledger.ledger import Population
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.joint.journal import Journal
-from lexveil.privacy.joint.offices import Offices, catch_up
+from lexveil.privacy.joint.mesh import CannotListenError, OfficeLeftError
+from lexveil.privacy.joint.offices import Offices, catch_up, compare_records
 
-_RUN = "run.json"
-_COMPLETE = b"complete"
+# An office with all steps waits so long for others that may lack some.
+_HAND_OVER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,9 @@ def sign_agreement(workspace: Workspace, agreement: Agreement) -> None:
     index = find_own(workspace, agreement)
     _check_own(workspace, agreement, index, split, config)
     plan = agreement.plan_charge()
+    digest = RunNotes(run_folder(workspace, agreement)).digest(_digest_documents(workspace, agreement))
     with open_reconciled_ledger(workspace) as (ledger, population):
-        check_before_charging(workspace, ledger, population, split, {_digest_run(workspace, agreement): plan})
+        check_before_charging(workspace, ledger, population, split, {digest: plan})
     sign_consent(workspace, agreement, index)
 
 
@@ -156,16 +157,19 @@ def train_jointly(
     folder = run_folder(workspace, agreement)
     if not has_consented(folder):
         raise AgreementError("this office has not signed the agreement: lexveil join sign")
-    digest = _digest_run(workspace, agreement)
-    _bind_run(folder, digest)
+    run = RunNotes(folder)
+    run.begin(_digest_documents(workspace, agreement))
+    digest = run.digest(_digest_documents(workspace, agreement))
     with translate_failures(agreement), open_reconciled_ledger(workspace) as (ledger, population):
         if (existing := find_joint_model(workspace, agreement)) is not None:
+            if not run.is_settled():
+                _hand_over(workspace, agreement, index, patience, listen)
             return JointOutcome(existing, new=False, recalled=agreement.steps)
         plan = agreement.plan_charge()
         check_before_charging(workspace, ledger, population, split, {digest: plan})
         if agreement.owners < FEW_UNITS:
             log.warning(describe_few_units(agreement.owners, population.unit))
-        # The others may have finished: an office that has all steps needs nobody.
+        # The others may have finished: an office that has all steps needs nobody, but they may need it.
         complete = Journal(folder, None).count() >= agreement.steps
         kept = TrafficLog(folder)
         with (
@@ -191,17 +195,21 @@ def train_jointly(
                 follow = progress if mesh is None else kept.follow(mesh, progress)
                 model = fit_agreed(agreement, config, data, bound, random, offices, follow)
             except NonFiniteWeightsError as error:
+                run.note(ended=error.step)
                 ledger.abandon(reserved.reservation.id)
                 raise TrainingStoppedError(
                     f"a weight was not finite after step {error.step}; the run is charged in full. "
                     "Lower the learning rate"
                 ) from None
             if mesh is not None:  # when all have said so, each can finish by itself
-                mesh.exchange([_COMPLETE] * len(agreement.offices), "completion")
+                compare_records(mesh, journal, agreement.steps)
+                run.note(settled=True)
         card = _build_card(workspace, agreement, config, split, reserved, population)
         saved = save_model(workspace, model, card, build_masking_record(workspace.settings.mask))
         ledger.commit(reserved.reservation.id, plan.steps)
         journal.discard_upload()
+        if not run.is_settled():
+            _hand_over(workspace, agreement, index, patience, listen)
     return JointOutcome(saved, new=True, recalled=recalled)
 
 
@@ -267,6 +275,10 @@ def describe_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
 def _load(workspace: Workspace, each: ForEach) -> tuple[Split, ModelConfig]:
     """Load the documents, and the configuration of the model; the classes must be listed in the settings."""
     train = workspace.settings.train
+    if train.seed is not None:
+        raise TrainingRefusedError(
+            "joint training has no train.seed: whoever knows it knows this office's noise; leave it out"
+        )
     if train.max_batch is not None:
         raise TrainingRefusedError("joint training has no train.max_batch: leave it out")
     encode(workspace, get_encoding(train.model), each)
@@ -316,21 +328,33 @@ def _check_own(
         )
 
 
-def _digest_run(workspace: Workspace, agreement: Agreement) -> str:
-    """Return what identifies the run in the ledger: the agreement and this office's documents."""
+def _hand_over(
+    workspace: Workspace, agreement: Agreement, index: int, patience: float, listen: str | None
+) -> None:
+    """Give the steps that this office has to others that may lack some; whether any does is not known."""
+    folder = run_folder(workspace, agreement)
+    journal = Journal(folder, None)
+    try:
+        opening = connect(workspace, agreement, index, min(patience, _HAND_OVER_SECONDS), listen)
+        with TrafficLog(folder).record(opening) as mesh:
+            exchange_consent(mesh, folder, agreement)
+            summing = build_summing(agreement, mesh, load_signer(workspace))
+            catch_up(mesh, journal, summing, agreement.steps)
+            compare_records(mesh, journal, agreement.steps)
+    except (OfficeLeftError, CannotListenError):
+        log.warning(
+            "this office has all steps, and no other has asked for any: if one lacks some, give the command "
+            "in every office again"
+        )
+    else:
+        RunNotes(folder).note(settled=True)
+
+
+def _digest_documents(workspace: Workspace, agreement: Agreement) -> str:
+    """Return what identifies the agreement and this office's documents."""
     want = get_encoding(workspace.settings.train.model)
     encoded = read_manifest(encoded_folder(workspace, want), f"encode-{want}")
     return compute_digest(["joint", agreement.digest.hex(), [shard.digest for shard in encoded.shards]])
-
-
-def _bind_run(folder: Path, digest: str) -> None:
-    """Refuse to go on with other documents than the training began with."""
-    known = read_json(folder / _RUN)
-    if known is not None and known["run"] != digest:
-        raise AgreementError(
-            "the documents of this office have changed since the training began: draft a new agreement"
-        )
-    write_json(folder / _RUN, {"run": digest})
 
 
 def _name_model(agreement: Agreement) -> str:
@@ -377,6 +401,8 @@ def _build_card(
         created=format_moment(workspace.keys.next_moment()),
         seeded=settings.train.seed is not None,
         joint=agreement.describe(),
+        offices=len(agreement.offices),
+        colluders=agreement.sharing.colluders,
     )
 
 

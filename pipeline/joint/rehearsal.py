@@ -24,6 +24,7 @@ from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.workspace.workspace import Workspace
+from lexveil.privacy.files import write_atomically
 
 _RECORDS = "records.jsonl"
 _AGREEMENT = "agreement.json"
@@ -66,7 +67,7 @@ def prepare_rehearsal(
     drafted = draft_agreement(offers, settings.train, protection, colluders)
     for workspace in opened:
         sign_agreement(workspace, drafted)
-    agreement.write_bytes(drafted.to_bytes())
+    write_atomically(agreement, drafted.to_bytes())
     return agreement, workspaces
 
 

@@ -26,7 +26,7 @@ _TELLS = {
     "share of the sum": "with the shares of the others: the noisy sum of all offices",
     "upload": "the noisy sum of the office",
     "list of uploads": "digests of what the office has received",
-    "completion": "that the office has finished",
+    "digest of completed steps": "whether all have the same record of them",
     "farewell": "that the office leaves",
 }
 

@@ -61,6 +61,8 @@ class ModelCard:
         created: time of creation, ISO 8601, UTC, in the order of the key table.
         seeded: True if the model was trained from a known seed, for a test: the guarantee is void.
         joint: what several offices that trained it together have agreed on; None: one office did.
+        offices: number of offices that added up noisy sums, for the audit; None as above.
+        colluders: number of them against which the guarantee holds.
     """
 
     name: str
@@ -87,6 +89,8 @@ class ModelCard:
     created: str
     seeded: bool
     joint: str | None = None
+    offices: int | None = None
+    colluders: int | None = None
 
     @property
     def statement(self) -> str:

@@ -30,6 +30,8 @@ from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.audit.gate import Claim, Finding, Probe, Verdict, default_probes, run_gate
+from lexveil.privacy.joint.audit import JointTraining, audit_joint_training
+from lexveil.privacy.joint.noise import Sharing
 
 _TOKENS = 8
 
@@ -64,7 +66,8 @@ def audit(
 ) -> AuditOutcome:
     """Audit a model and write the verdict on its card.
 
-    The gate runs on synthetic owners, with the code and the numbers of this model; a probe carries synthetic
+    The gate runs on synthetic owners, with the code and the numbers of this model, for one that offices have
+    trained together with the code of several offices; a probe carries synthetic
     documents that owners share through the pipeline. Nothing is charged for them.
     The attacks compare the model's documents with those held out, and train models without privacy for the
     comparison, which are never saved. Their results carry no noise: they are written below the protected root
@@ -91,7 +94,7 @@ def audit(
     progress("gate", 0, 1)
     claim = Claim(card["noise_multiplier"], card["max_grad_norm"], card["sample_rate"])
     probes = (*default_probes(), _build_probe(model.config, workspace.settings))
-    verdict = run_gate(claim=claim, probes=probes)
+    verdict = _run_gate(card, claim, probes)
     progress("gate", 1, 1)
     owners = audit_owners(workspace.settings, model.config.kind)
     findings = [*verdict.findings, owners, *check_card(workspace, card)]
@@ -105,6 +108,14 @@ def audit(
         path = _write_attacks(workspace, saved, outcome, summary)
     record_audit(saved.folder, summary)
     return AuditOutcome(saved, summary, tuple(findings), outcome, path)
+
+
+def _run_gate(card: Mapping[str, Any], claim: Claim, probes: Sequence[Probe]) -> Verdict:
+    """Run the gate over the training that made the model: by one office, or by several."""
+    if card.get("offices") is None:
+        return run_gate(claim=claim, probes=probes)
+    training = JointTraining(Sharing(card["offices"], card["colluders"]))
+    return audit_joint_training(training, claim=claim, probes=probes)
 
 
 def check_card(workspace: Workspace, card: Mapping[str, Any]) -> tuple[Finding, Finding]:

@@ -6,6 +6,7 @@ the same one again; and a step that any office has completed is handed to the ot
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,13 @@ class Journal:
         """Return the evidence of a completed step."""
         path = self._path(step)
         return Evidence.from_bytes(path.read_bytes()) if path.exists() else None
+
+    def digest(self, steps: int) -> bytes:
+        """Return a digest of the evidence of the first steps."""
+        digest = hashlib.sha256()
+        for step in range(steps):
+            digest.update(hashlib.sha256(self._path(step).read_bytes()).digest())
+        return digest.digest()
 
     def keep(self, step: int, evidence: Evidence) -> None:
         """Keep the evidence of a completed step."""

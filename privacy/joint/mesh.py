@@ -24,7 +24,14 @@ T = TypeVar("T")
 _MESSAGE, _STREAM = b"m", b"s"
 _STREAMED = "comparison of norms"
 _HEADER_BYTES = 9
+# Whoever speaks another version of this protocol is named as such, whatever follows.
+_VERSION = "lexveil-joint/2"
 _MOST_BYTES = 2**31
+# Messages of one office that wait to be read; further ones stay in its own connection.
+_MOST_WAITING = 8
+_MOST_STOPS = 100
+# OpenSSL: a pinned certificate is compared, so no clock decides whether it is valid.
+_NO_CHECK_TIME = 0x200000
 _RETRY_SECONDS = 0.2
 # What an office that has left had sent before is in memory: enough time to use it.
 _GRACE_SECONDS = 5.0
@@ -46,6 +53,18 @@ class OfficeLeftError(ConnectionError):
 
 class CannotListenError(OSError):
     """This office cannot listen at its address: it is another machine's, or another program listens there."""
+
+
+class MessageRefusedError(Exception):
+    """An office has sent what is no part of the protocol.
+
+    Attributes:
+        office: Index of the office.
+    """
+
+    def __init__(self, office: int, what: str) -> None:
+        super().__init__(f"what it has sent is no {what}")
+        self.office = office
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +128,35 @@ class Mesh:
         of TLS, and that offices keep their keys.
     """
 
-    def __init__(self, identity: Identity, peers: Sequence[Peer], patience: float = 600.0) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        peers: Sequence[Peer],
+        patience: float = 600.0,
+        most_bytes: int = _MOST_BYTES,
+    ) -> None:
         """Prepare; `with` connects.
 
         Args:
             identity: This office.
             peers: All offices, this one included.
             patience: Seconds to wait for another office before giving up.
+            most_bytes: Length of the longest message, and of all that one office may send in its stream
+                during one `run`: another office cannot fill this one's memory.
         """
         self.index = identity.index
         self.names = tuple(peer.name for peer in peers)
         self.loop = asyncio.new_event_loop()
         self._identity, self._peers, self._patience = identity, peers, patience
+        self._most_bytes = most_bytes
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._inbox: dict[int, asyncio.Queue[bytes]] = {}
         self._streams: dict[int, Callable[[bytes], None]] = {}
         self._early: dict[int, list[bytes]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._left: dict[int, asyncio.Event] = {}
+        self._refused: dict[int, MessageRefusedError] = {}
+        self._streamed: dict[int, int] = {}
         self._sent: dict[int, Counter[str]] = {index: Counter() for index in self.others}
         self._received: dict[int, Counter[str]] = {index: Counter() for index in self.others}
         self._on_wire: dict[int, tuple[int, int]] = {}
@@ -158,7 +188,9 @@ class Mesh:
 
         Raises:
             OfficeLeftError: A connection has ended, or nothing came in time.
+            MessageRefusedError: An office has sent what is no message.
         """
+        self._streamed.clear()
         return self.loop.run_until_complete(self._guard(work))
 
     def exchange(self, messages: Sequence[bytes], about: str = "message") -> list[bytes]:
@@ -172,6 +204,7 @@ class Mesh:
 
         Raises:
             OfficeLeftError: A connection has ended, or nothing came in time.
+            MessageRefusedError: An office has sent what is no message.
         """
 
         async def trade() -> list[bytes]:
@@ -190,10 +223,13 @@ class Mesh:
         self._send(office, _STREAM, content, _STREAMED)
 
     def read_stream(self, office: int, receive: Callable[[bytes], None]) -> None:
-        """Hand what comes in the stream of an office to `receive`, from the first byte on."""
+        """Hand what comes in the stream of an office to `receive`, from the first byte on.
+
+        `receive` raises MessageRefusedError for what is no message.
+        """
+        self._streams[office] = receive
         for content in self._early.pop(office, []):
             receive(content)
-        self._streams[office] = receive
 
     def traffic(self, office: int) -> Traffic:
         """Return what went between this office and another one so far, or until the connection was closed."""
@@ -212,7 +248,10 @@ class Mesh:
             return
         for office in self._writers:
             self._count_on_wire(office)
-        self.loop.run_until_complete(self._close())
+        for _ in range(_MOST_STOPS):
+            with suppress(RuntimeError):  # MPyC stops the loop over numbers that make no sense
+                self.loop.run_until_complete(self._close())
+                break
         self.loop.close()
 
     async def _close(self) -> None:
@@ -225,6 +264,8 @@ class Mesh:
                 await asyncio.wait_for(writer.wait_closed(), 1.0)
 
     def _send(self, office: int, kind: bytes, content: bytes, about: str) -> None:
+        if self._left[office].is_set():  # whoever waits for an answer is told
+            return
         self._sent[office][about] += _HEADER_BYTES + len(content)
         self._writers[office].write(kind + len(content).to_bytes(8, "big") + content)
 
@@ -249,8 +290,9 @@ class Mesh:
         try:
             await asyncio.wait({task, *leaving}, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
             gone = [office for one, office in leaving.items() if one.done()]
-            if not task.done() and gone:
+            if not task.done() and gone and not self._refused:
                 await asyncio.wait({task}, timeout=_GRACE_SECONDS)
+            self.raise_refused()
             if task.done():
                 return task.result()
             raise self._describe_loss(gone[0] if gone else None, left=bool(gone))
@@ -258,7 +300,22 @@ class Mesh:
             for one in (task, *leaving):
                 one.cancel()
 
-    def _describe_loss(self, office: int | None, left: bool) -> OfficeLeftError:
+    def refuse(self, error: MessageRefusedError) -> None:
+        """Note what was found wrong with what an office has sent."""
+        self._refused.setdefault(error.office, error)
+
+    def raise_refused(self) -> None:
+        """Raise what was found wrong with what an office has sent.
+
+        Raises:
+            MessageRefusedError: Something was.
+        """
+        if self._refused:
+            raise next(iter(self._refused.values()))
+
+    def _describe_loss(self, office: int | None, left: bool) -> OfficeLeftError | MessageRefusedError:
+        if office in self._refused:
+            return self._refused[office]
         who = "an office" if office is None else f"office {self.names[office]}"
         if left:
             return OfficeLeftError(office, f"the connection to {who} has ended")
@@ -321,7 +378,13 @@ class Mesh:
             writer.close()
 
     def _keep(self, index: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers[index], self._inbox[index] = writer, asyncio.Queue()
+        secured: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        if secured.selected_alpn_protocol() != _VERSION:
+            name = self._peers[index].name
+            raise OfficeLeftError(
+                index, f"office {name} has another version of lexveil, whose messages differ"
+            )
+        self._writers[index], self._inbox[index] = writer, asyncio.Queue(_MOST_WAITING)
         self._sockets[index] = writer.get_extra_info("socket")
         self._left[index] = asyncio.Event()
         self._tasks.append(self.loop.create_task(self._listen(index, reader)))
@@ -330,19 +393,27 @@ class Mesh:
         try:
             while True:
                 header = await reader.readexactly(_HEADER_BYTES)
-                length = int.from_bytes(header[1:], "big")
-                if length > _MOST_BYTES:
-                    raise OSError("too long")
-                self._deliver(index, header[:1], await reader.readexactly(length))
+                kind, length = header[:1], int.from_bytes(header[1:], "big")
+                if kind not in (_MESSAGE, _STREAM) or length > self._most_bytes:
+                    raise MessageRefusedError(index, "message")
+                content = await reader.readexactly(length)
+                self._count_on_wire(index)  # after the last message the other one closes the connection
+                if kind == _MESSAGE:
+                    await self._inbox[index].put(content)
+                else:
+                    self._receive_stream(index, content)
+        except MessageRefusedError as error:
+            self.refuse(error)
         except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
             self._left[index].set()
 
-    def _deliver(self, index: int, kind: bytes, content: bytes) -> None:
-        self._count_on_wire(index)  # after the last message the other one closes the connection
-        if kind == _MESSAGE:
-            self._inbox[index].put_nowait(content)
-            return
+    def _receive_stream(self, index: int, content: bytes) -> None:
         self._received[index][_STREAMED] += _HEADER_BYTES + len(content)
+        self._streamed[index] = self._streamed.get(index, 0) + len(content)
+        if self._streamed[index] > self._most_bytes:
+            raise MessageRefusedError(index, "message of a comparison")
         if (receive := self._streams.get(index)) is not None:
             receive(content)
         else:
@@ -352,6 +423,8 @@ class Mesh:
         pinned = "".join(ssl.DER_cert_to_PEM_cert(peer.certificate) for peer in self._peers)
         context = ssl.create_default_context(purpose, cadata=pinned)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.set_alpn_protocols([_VERSION])
+        context.verify_flags = ssl.VerifyFlags(context.verify_flags | _NO_CHECK_TIME)
         context.check_hostname = False  # the very certificate is compared
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_cert_chain(

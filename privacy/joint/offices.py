@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +13,22 @@ from torch import Tensor
 
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.joint.journal import Journal
-from lexveil.privacy.joint.mesh import Mesh
+from lexveil.privacy.joint.mesh import Mesh, MessageRefusedError
 from lexveil.privacy.joint.noise import Integers, SharedNoise, discrete_gaussian, round_to_grid
-from lexveil.privacy.joint.summing import Evidence, Summing
+from lexveil.privacy.joint.secret_sharing import InconsistentSharesError
+from lexveil.privacy.joint.signing import ForgedError
+from lexveil.privacy.joint.summing import EquivocationError, Evidence, Summing, UploadRefusedError
 
 _COUNT_BYTES = 4
+
+
+class RecordsDifferError(Exception):
+    """Two offices have different records of a step: one has signed two lists, and it is not known which."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the offices have different records of completed steps: one has not followed the protocol"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +38,10 @@ class Offices:
     Formal guarantee:
         What leaves this office in a step is its upload: the sum of its owners' clipped gradients, rounded to
         the grid, plus its share of the noise, drawn from its own key. An upload is on disk before it is sent
-        and is never drawn again for other gradients. Losses, gradients that are not finite, and sizes of
-        draws stay here. docs/joint-training.md derives what the offices release together.
+        and is never drawn again for other gradients: the noise of a step follows from all sums before it,
+        so offices that bring about another course of the training do not see the same noise twice. Losses,
+        gradients that are not finite, and sizes of draws stay here. docs/joint-training.md derives what the
+        offices release together.
 
     Attributes:
         summing: How uploads are added up.
@@ -35,6 +50,7 @@ class Offices:
         random: Randomness of this office.
         owners: Number of owners of all offices.
         turns: The steps in which this office has an upload; None: all.
+        course: Digest of all sums so far.
     """
 
     summing: Summing
@@ -45,6 +61,7 @@ class Offices:
     turns: range | None = None
     rank: int = 0
     size: int = 1
+    course: Any = field(default_factory=hashlib.sha256, repr=False)
 
     def count_owners(self, n_owners: int) -> int:
         """Return the number of owners of all offices, as they agreed on it."""
@@ -86,7 +103,8 @@ class Offices:
         upload = self.journal.read_upload(step)
         if upload is None:
             sums = np.concatenate([part.detach().cpu().numpy().ravel() for part in total.values()])
-            share = discrete_gaussian(self.noise.deviation, self.random, "noise-share", step, sums.size)
+            label = f"noise-share/{self.course.hexdigest()}"
+            share = discrete_gaussian(self.noise.deviation, self.random, label, step, sums.size)
             upload = round_to_grid(sums, self.noise.bits) + share
             self.journal.keep_upload(step, upload)
         self._add_up(total, upload, step)
@@ -97,11 +115,17 @@ class Offices:
         self._fill(total, numbers)
 
     def _fill(self, total: Mapping[str, Tensor], numbers: Integers) -> None:
-        start = 0
-        for part in total.values():
-            piece = numbers[start : start + part.numel()].astype(np.float64) * 2.0**-self.noise.bits
-            part.copy_(torch.from_numpy(piece).view(part.shape))
-            start += part.numel()
+        self.course.update(numbers.astype("<i8").tobytes())
+        fill(total, numbers, self.noise.bits)
+
+
+def fill(total: Mapping[str, Tensor], numbers: Integers, bits: int) -> None:
+    """Write whole multiples of 2**-bits into tensors, one after the other."""
+    start = 0
+    for part in total.values():
+        piece = numbers[start : start + part.numel()].astype(np.float64) * 2.0**-bits
+        part.copy_(torch.from_numpy(piece).view(part.shape))
+        start += part.numel()
 
 
 def catch_up(mesh: Mesh, journal: Journal, summing: Summing, steps: int) -> int:
@@ -116,12 +140,20 @@ def catch_up(mesh: Mesh, journal: Journal, summing: Summing, steps: int) -> int:
         steps: Number of steps of the run.
 
     Raises:
-        ForgedError, EquivocationError, UploadRefusedError: What was handed over is not what offices signed.
+        RecordsDifferError: The records of steps that all have completed differ.
+        MessageRefusedError: What an office has handed over is not what all have signed.
         OfficeLeftError: An office does not answer.
     """
     mine = journal.count()
     told = mesh.exchange([mine.to_bytes(_COUNT_BYTES, "big")] * len(mesh.names), "number of completed steps")
     counts = [min(int.from_bytes(one, "big"), steps) for one in told]
+    try:
+        compare_records(mesh, journal, min(counts))
+    except RecordsDifferError:
+        for step in range(min(counts)):  # if a signature fails, its office is named
+            if (kept := journal.read(step)) is not None:
+                summing.recompute(step, kept)
+        raise
     for step in range(min(counts), max(counts)):
         giver = next(index for index, count in enumerate(counts) if count > step)
         own = journal.read(step) if mesh.index == giver else None
@@ -129,6 +161,21 @@ def catch_up(mesh: Mesh, journal: Journal, summing: Summing, steps: int) -> int:
         given = mesh.exchange([message] * len(mesh.names), "evidence of a completed step")[giver]
         if step >= mine:
             evidence = Evidence.from_bytes(given)
-            summing.recompute(step, evidence)
+            try:
+                summing.recompute(step, evidence)
+            except (ForgedError, EquivocationError, UploadRefusedError, InconsistentSharesError):
+                raise MessageRefusedError(giver, f"record of step {step}") from None
             journal.keep(step, evidence)
     return max(counts)
+
+
+def compare_records(mesh: Mesh, journal: Journal, steps: int) -> None:
+    """Compare this office's record of the first steps with the others'; all call it at the same point.
+
+    Raises:
+        RecordsDifferError: They differ.
+        OfficeLeftError: An office does not answer.
+    """
+    mine = journal.digest(steps)
+    if set(mesh.exchange([mine] * len(mesh.names), "digest of completed steps")) != {mine}:
+        raise RecordsDifferError

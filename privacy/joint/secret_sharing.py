@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import struct
 import sys
 import warnings
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lexveil.privacy.joint.mesh import Mesh
+from lexveil.privacy.joint.mesh import Mesh, MessageRefusedError
 from lexveil.privacy.joint.noise import Integers
 
 # Numbers modulo a prime, as Python's whole numbers: shape (weights,), object.
@@ -25,6 +26,8 @@ Share = NDArray[np.object_]
 
 # Statistical security of comparisons: what they open is within 2**-80 of independent of what they compare.
 _SECURITY_BITS = 80
+# MPyC's messages begin with their place in the computation and their size; a connection, with an index.
+_HEADER, _INDEX_BYTES = struct.Struct("<qI"), 2
 _PARTS = ("sectypes", "asyncoro", "mpctools", "seclists", "secpols", "secgroups", "random", "statistics")
 
 
@@ -36,10 +39,12 @@ class JoinExtraMissingError(ImportError):
 
 
 class InconsistentSharesError(Exception):
-    """The shares of a sum do not fit together: an office has not followed the protocol."""
+    """Shares do not fit together: an office has not followed the protocol, and it is not known which."""
 
-    def __init__(self) -> None:
-        super().__init__("the shares of the sum do not fit together: an office has not followed the protocol")
+    def __init__(self, what: str = "sum") -> None:
+        super().__init__(
+            f"the shares of the {what} do not fit together: an office has not followed the protocol"
+        )
 
 
 def load_mpyc() -> Any:
@@ -161,6 +166,8 @@ class NormCheck:
         for part in _PARTS:
             vars(importlib.import_module(f"mpyc.{part}"))["runtime"] = self._runtime
         self._number: Any = self._runtime.SecInt(field.bits, field.modulus)
+        self._sizes = _Sizes()
+        mesh.loop.set_exception_handler(lambda _loop, _context: None)  # MPyC's prints what came from others
         mesh.run(self._connect(importlib.import_module("mpyc.asyncoro")))
 
     async def _connect(self, asyncoro: Any) -> None:
@@ -171,8 +178,11 @@ class NormCheck:
         for other in self._mesh.others:
             # The earlier one begins: it sends its index and its keys of pseudorandom sharing.
             protocol = asyncoro.MessageExchanger(self._runtime, other if me < other else None)
-            protocol.connection_made(_Stream(self._mesh, other))
-            self._mesh.read_stream(other, protocol.data_received)
+            link = _Link(self._mesh, other, self._sizes, protocol)
+            protocol.connection_made(link)
+            if other < me:
+                link.expected = _INDEX_BYTES + self._runtime._prss_keys_from_peer(other)
+            self._mesh.read_stream(other, link.receive)
         await ready
 
     def are_within(self, field: Field, shares: Sequence[Share], squared_bounds: Sequence[int]) -> list[bool]:
@@ -182,24 +192,104 @@ class NormCheck:
             field: Field of the shares.
             shares: This office's shares of the vectors of all offices.
             squared_bounds: The bound of each office.
+
+        Raises:
+            OfficeLeftError: An office does not answer.
+            MessageRefusedError: An office has sent what is no message of a comparison.
+            InconsistentSharesError: What they have sent does not fit together.
         """
 
-        async def compare() -> list[bool]:
+        async def compare() -> list[int]:
             vectors = [self._number.array(field.elements.array(share, check=False)) for share in shares]
             within = [one @ one <= bound for one, bound in zip(vectors, squared_bounds, strict=True)]
-            return [bool(answer) for answer in await self._runtime.output(within)]
+            return [int(answer) for answer in await self._runtime.output(within)]
 
-        return self._mesh.run(compare())
+        try:
+            answers = self._mesh.run(compare())
+        except RuntimeError:  # MPyC stops the loop over numbers that make no sense
+            self._mesh.raise_refused()
+            raise InconsistentSharesError("comparison") from None
+        self._sizes.forget()
+        # Neither yes nor no: a norm beyond the field's numbers, or shares that do not fit together.
+        if sum(answer not in (0, 1) for answer in answers) > 1:
+            raise InconsistentSharesError("comparison")
+        return [answer == 1 for answer in answers]
 
 
-class _Stream:
-    """What MPyC takes for a transport of asyncio."""
+class _Sizes:
+    """The sizes of the messages of a comparison: in each of its places, all offices send as much."""
 
-    def __init__(self, mesh: Mesh, office: int) -> None:
-        self._mesh, self._office = mesh, office
+    def __init__(self) -> None:
+        self._sent: dict[int, int] = {}
+        self._received: dict[int, list[tuple[int, int]]] = {}
+
+    def note_sent(self, place: int, size: int) -> None:
+        self._sent[place] = size
+        for office, received in self._received.pop(place, []):
+            self.check(office, place, received)
+
+    def check(self, office: int, place: int, size: int) -> None:
+        """Refuse a message of another size than this office's own in the same place.
+
+        Raises:
+            MessageRefusedError: It has another size.
+        """
+        if place not in self._sent:
+            self._received.setdefault(place, []).append((office, size))
+        elif size != self._sent[place]:
+            raise MessageRefusedError(office, "message of a comparison")
+
+    def forget(self) -> None:
+        self._sent.clear()
+        self._received.clear()
+
+
+class _Link:
+    """What MPyC takes for the transport to an office. What comes from there is checked before MPyC gets it.
+
+    MPyC believes whoever says which office it is: one that took another's name would get its shares too.
+    """
+
+    def __init__(self, mesh: Mesh, office: int, sizes: _Sizes, protocol: Any) -> None:
+        self._mesh, self._office, self._sizes, self._protocol = mesh, office, sizes, protocol
+        self._came = bytearray()
+        self.expected = 0
 
     def write(self, content: bytes) -> None:
+        try:
+            self._sizes.note_sent(*_HEADER.unpack_from(content))
+        except MessageRefusedError as error:
+            self._mesh.refuse(error)  # MPyC tells nobody
+            raise
         self._mesh.write_stream(self._office, bytes(content))
 
     def writelines(self, contents: Sequence[bytes]) -> None:
-        self.write(b"".join(bytes(content) for content in contents))
+        """Send the index of this office and its keys."""
+        self._mesh.write_stream(self._office, b"".join(bytes(content) for content in contents))
+
+    def receive(self, content: bytes) -> None:
+        """Take what has come, and hand on whole messages.
+
+        Raises:
+            MessageRefusedError: It is no message.
+        """
+        self._came += content
+        if self.expected and len(self._came) >= self.expected:
+            if int.from_bytes(self._came[:_INDEX_BYTES], "little") != self._office:
+                raise MessageRefusedError(self._office, "index of this office")
+            self._hand_on(self.expected)
+            self.expected = 0
+        while not self.expected and len(self._came) >= _HEADER.size:
+            place, size = _HEADER.unpack_from(self._came)
+            self._sizes.check(self._office, place, size)
+            if len(self._came) < _HEADER.size + size:
+                return
+            self._hand_on(_HEADER.size + size)
+
+    def _hand_on(self, size: int) -> None:
+        packet = bytes(self._came[:size])
+        del self._came[:size]
+        try:
+            self._protocol.data_received(packet)
+        except AttributeError:  # MPyC has a message of this place already
+            raise MessageRefusedError(self._office, "message of a comparison") from None

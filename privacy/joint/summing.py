@@ -17,7 +17,7 @@ import numpy as np
 
 from lexveil.privacy.joint.mesh import Mesh
 from lexveil.privacy.joint.noise import Integers, SharedNoise
-from lexveil.privacy.joint.secret_sharing import Field, NormCheck, Share
+from lexveil.privacy.joint.secret_sharing import Field, InconsistentSharesError, NormCheck, Share
 from lexveil.privacy.joint.signing import Certificate, Place, Signer
 
 # An honest office's noise exceeds the bound of the norm with a probability below 2 to the minus this.
@@ -272,7 +272,11 @@ class SecretSumming:
         opened = _open_all(self._parties, _SUM_SHARE, step, evidence.opened)
         shares = [self._read(sender, step, share) for sender, share in enumerate(opened)]
         _check_seen(self._parties, step, evidence)
-        return self._field.combine(shares)
+        total = self._field.combine(shares)
+        # A norm beyond the field's numbers may pass for a short one in the comparison, but not here.
+        if sum(int(one) ** 2 for one in total) > sum(math.isqrt(bound) + 1 for bound in self._bounds) ** 2:
+            raise InconsistentSharesError
+        return total
 
     def _read(self, sender: int, step: int, share: bytes) -> Share:
         try:

@@ -207,6 +207,53 @@ def test_another_agreement_is_not_trained_unsigned(rehearsed: Rehearsed, tmp_pat
         train_jointly(rehearsed.open(0), agreement)
 
 
+def test_each_role_is_shown_what_is_left_of_the_claim(
+    rehearsed: Rehearsed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = (rehearsed.agreement, "-w", rehearsed.office(0), "--config", rehearsed.config, "--json")
+    shown = call(capsys, "join", "audit", *where).json
+    outsider, office, reading = shown["views"]
+    assert (outsider["epsilon"], office["offices"], reading["offices"]) == (None, 1, 2)
+    assert 7.9 < office["epsilon"] <= 8.0 < reading["epsilon"]
+    figures = json.loads(Path(shown["unprotected_figures"]).read_text())
+    assert (figures["raw"]["read"], figures["raw"]["classes"]) == (1.0, 1.0)
+    assert figures["2 shares of noise"]["read"] == 0.0
+    assert (Path(shown["unprotected_figures"]).stat().st_mode & 0o777) == 0o600
+    refused = call(capsys, "join", "audit", *where, "--role", "hub")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+
+
+def test_the_audit_attacks_the_code_of_several_offices(
+    rehearsed: Rehearsed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("-w", rehearsed.office(1), "--config", rehearsed.config)
+    audited = call(capsys, "audit", *where, "--gate-only", "--json")
+    assert audited.code == 0, audited.err
+    assert "sensitivity_of_offices" in [test["test"] for test in audited.json["tests"]]
+
+
+def test_a_workspace_with_a_joint_model_is_backed_up_and_documents_are_erased(
+    rehearsed: Rehearsed, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, config = rehearsed.office(2), ("--config", rehearsed.config)
+    backup, again = tmp_path / "backup", tmp_path / "recovered"
+    assert call(capsys, "backup", backup, "-w", office, *config).code == 0
+    monkeypatch.setenv("LEXVEIL_MASTER_KEY", (office / "protected" / "master.key").read_text().strip())
+    recovered = call(capsys, "recover", backup, "-w", again, *config)
+    assert recovered.code == 0, recovered.err
+    verified = call(capsys, "join", "verify", rehearsed.agreement, "-w", again, *config, "--json")
+    assert verified.json["weights"] == "as the signed sums give them"
+    finished = call(capsys, "join", "train", rehearsed.agreement, "-w", again, *config, "--json")
+    assert (finished.code, finished.json["new"]) == (0, False)
+    (first, *_) = sorted(rehearsed.open(2).catalogue.read().column("doc_id").to_pylist())
+    erased = call(capsys, "erase", first, "-w", again, *config, "--json")
+    assert erased.code == 0, erased.err
+    assert erased.json["models"] == [finished.json["name"]]
+    assert call(capsys, "ledger", "verify", "-w", again, *config).code == 0
+    # What was signed stays: no document is part of it.
+    assert call(capsys, "join", "verify", rehearsed.agreement, "-w", again, *config).code == 0
+
+
 def test_an_upload_does_not_stay_on_the_disk(rehearsed: Rehearsed) -> None:
     for index in range(OFFICES):
         assert not (rehearsed.evidence(index, 0).parent / "upload.sealed").exists()

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -29,8 +29,8 @@ from lexveil.privacy.dp.audit.guesses import (
     profile_p_value,
     refutes_profile,
 )
-from lexveil.privacy.dp.batches import Batch
-from lexveil.privacy.dp.engine import TrainingPlan, train
+from lexveil.privacy.dp.batches import Batch, OwnerBatches
+from lexveil.privacy.dp.engine import Loss, TrainingPlan, train
 from lexveil.privacy.dp.randomness import KEY_BYTES, SecureRandom
 
 EPSILON, DELTA = 1.0, 1e-9
@@ -49,6 +49,24 @@ _LEAST_NOISE, _MOST_NOISE = 1 / 8, 32.0
 _NOISE_PRECISION = 1.005
 _GRADIENT_OVER_CLIP = 100.0
 _ROUNDING = 1e-6
+
+
+class Training(Protocol):
+    """What is audited: `engine.train`, or a training by several offices."""
+
+    def __call__(
+        self,
+        model: nn.Module,
+        data: OwnerBatches,
+        loss: Loss,
+        plan: TrainingPlan,
+        random: SecureRandom,
+        *,
+        on_step: Callable[[int], None] | None = None,
+        max_items: int = 256,
+    ) -> object:
+        """Train `model` in place."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +174,7 @@ def run_gate(
     probes: Sequence[Probe] | None = None,
     seed: int | None = None,
     alpha: float = ALPHA,
+    training: Training = train,
 ) -> Verdict:
     """Run all tests of this module.
 
@@ -166,6 +185,7 @@ def run_gate(
         probes: Models to clip; None for a linear, a two-layer and a recurrent one.
         seed: Seed for tests; None for the system's randomness.
         alpha: Bound on the probability of a false alarm.
+        training: What is audited.
 
     Formal guarantee:
         That of `Verdict`.
@@ -173,12 +193,12 @@ def run_gate(
     dice = np.random.default_rng(seed)
     at_one = _claim_at_one()
     claim = claim or at_one
-    guesses, lower, profile_lower = audit_one_run(randomness, dice, at_one)
+    guesses, lower, profile_lower = audit_one_run(randomness, dice, at_one, training)
     findings = (
         *guesses,
-        *audit_noise(randomness, dice, claim),
-        *audit_sampling(randomness, dice, claim),
-        audit_sensitivity(randomness, dice, claim, probes or default_probes()),
+        *audit_noise(randomness, dice, claim, training),
+        *audit_sampling(randomness, dice, claim, training),
+        audit_sensitivity(randomness, dice, claim, probes or default_probes(), training),
     )
     return Verdict(findings, EPSILON, DELTA, alpha, lower, profile_lower, CONFIDENCE)
 
@@ -191,7 +211,7 @@ def _claim_at_one() -> Claim:
 
 
 def audit_one_run(
-    randomness: Randomness, dice: np.random.Generator, claim: Claim
+    randomness: Randomness, dice: np.random.Generator, claim: Claim, training: Training = train
 ) -> tuple[tuple[Finding, Finding], float, float]:
     """Run the one-run audit (Steinke, Nasr & Jagielski 2023, algorithm 1).
 
@@ -216,7 +236,7 @@ def audit_one_run(
     data = _Canaries(dice.random(_SIDE**2) < 0.5, claim.max_grad_norm)
     model = nn.Linear(_SIDE, _SIDE, bias=False).double()
     nn.init.zeros_(model.weight)
-    train(model, data, _linear_loss, claim.plan(_STEPS), _random(randomness, dice), max_items=4096)
+    training(model, data, _linear_loss, claim.plan(_STEPS), _random(randomness, dice), max_items=4096)
     order = np.argsort(model.weight.detach().numpy().ravel(), kind="stable")
     counts = _count_guesses(data.took_part[order], _GUESSES)
     lower = epsilon_lower_bound(*counts, DELTA, CONFIDENCE)
@@ -261,7 +281,9 @@ def _bound_by_profile(counts: tuple[int, int, int], claim: Claim) -> float:
     return accounting.epsilon(high * claim.noise_multiplier, claim.sample_rate, _STEPS, DELTA)
 
 
-def audit_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
+def audit_noise(
+    randomness: Randomness, dice: np.random.Generator, claim: Claim, training: Training = train
+) -> tuple[Finding, ...]:
     """Test the noise on weights that no item touches, in units of noise_multiplier * max_grad_norm.
 
     Two layers are trained for four steps with owners and four in which nobody is drawn; half of the noise is
@@ -276,8 +298,8 @@ def audit_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim)
     """
     vectors = np.concatenate(
         [
-            _blank_noise(randomness, dice, claim),
-            _blank_noise(randomness, dice, replace(claim, sample_rate=1e-12)),
+            _blank_noise(randomness, dice, claim, training),
+            _blank_noise(randomness, dice, replace(claim, sample_rate=1e-12), training),
         ]
     )
     from scipy import stats
@@ -300,7 +322,9 @@ def audit_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim)
     )
 
 
-def audit_sampling(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> tuple[Finding, ...]:
+def audit_sampling(
+    randomness: Randomness, dice: np.random.Generator, claim: Claim, training: Training = train
+) -> tuple[Finding, ...]:
     """Test which owners were drawn, by what the engine requested.
 
     2,000 owners of one item are trained for at least 40 steps. `sample_rate`: all draws together against
@@ -316,7 +340,7 @@ def audit_sampling(randomness: Randomness, dice: np.random.Generator, claim: Cla
     data = _Roll(2000, steps)
     model = nn.Linear(1, 1, bias=False).double()
     random = _random(randomness, dice)
-    train(model, data, _linear_loss, claim.plan(steps), random, on_step=data.next_step, max_items=2000)
+    training(model, data, _linear_loss, claim.plan(steps), random, on_step=data.next_step, max_items=2000)
     from scipy import stats
 
     drawn = int(data.drawn.sum())
@@ -330,7 +354,11 @@ def audit_sampling(randomness: Randomness, dice: np.random.Generator, claim: Cla
 
 
 def audit_sensitivity(
-    randomness: Randomness, dice: np.random.Generator, claim: Claim, probes: Sequence[Probe]
+    randomness: Randomness,
+    dice: np.random.Generator,
+    claim: Claim,
+    probes: Sequence[Probe],
+    training: Training = train,
 ) -> Finding:
     """Test how far one owner moves the sum of a step.
 
@@ -352,7 +380,7 @@ def audit_sensitivity(
         moves[probe.name] = 0.0
         for count, equal in ((1, True), (3, True), (17, True), (17, False)):
             seeds = [1000] * count if equal else list(range(1000, 1000 + count))
-            move = _measure_move(probe, claim, lambda key=key: randomness(key), seeds)
+            move = _measure_move(probe, claim, lambda key=key: randomness(key), seeds, training)
             moves[probe.name] = max(moves[probe.name], move)
             least = min(least, move) if equal else least
     held = max(moves.values()) <= 1 + _ROUNDING and least >= 0.5
@@ -478,7 +506,9 @@ class _HalfZero:
         return Batch(inputs, inputs.flip(1), torch.arange(len(owners)), torch.ones(len(owners)))
 
 
-def _blank_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim) -> NDArray[np.float64]:
+def _blank_noise(
+    randomness: Randomness, dice: np.random.Generator, claim: Claim, training: Training
+) -> NDArray[np.float64]:
     """Return the noise of four steps on untouched weights; it should be standard. Shape: (8, draws)."""
     model = _TwoLayers(128)
     data = _HalfZero(128)
@@ -486,7 +516,7 @@ def _blank_noise(randomness: Randomness, dice: np.random.Generator, claim: Claim
     # A step is learning_rate / expected_batch_size times the sum, clean or noisy.
     plan = claim.plan(_STEPS, learning_rate=claim.sample_rate * data.n_owners)
     random = _random(randomness, dice)
-    train(model, data, _linear_loss, plan, random, on_step=lambda _: iterates.append(model.blank().copy()))
+    training(model, data, _linear_loss, plan, random, on_step=lambda _: iterates.append(model.blank().copy()))
     steps = np.diff(np.stack(iterates), axis=0).reshape(2 * _STEPS, -1)
     return steps / (claim.noise_multiplier * claim.max_grad_norm)
 
@@ -532,7 +562,11 @@ class _OneMore:
 
 
 def _measure_move(
-    probe: Probe, claim: Claim, random: Callable[[], SecureRandom], seeds: Sequence[int]
+    probe: Probe,
+    claim: Claim,
+    random: Callable[[], SecureRandom],
+    seeds: Sequence[int],
+    training: Training,
 ) -> float:
     """Return a lower bound of the fourth owner's part in one step's sum, in units of max_grad_norm."""
     strict = replace(claim, max_grad_norm=1e-4 * claim.max_grad_norm, sample_rate=1.0)
@@ -541,7 +575,7 @@ def _measure_move(
     for present in (seeds, ()):
         model = probe.model()
         max_items = 3 if probe.draws else 4
-        train(model, _OneMore(probe, present), probe.loss, plan, random(), max_items=max_items)
+        training(model, _OneMore(probe, present), probe.loss, plan, random(), max_items=max_items)
         ends.append(torch.cat([p.detach().flatten() for p in model.parameters() if p.requires_grad]))
     # Both are rounded when the step is added to the weights, which is not the owner's effect.
     rounding = 2 * torch.finfo(ends[0].dtype).eps * float(ends[0].double().norm())

@@ -34,10 +34,10 @@ class Office:
         return kind(self.identity, self.peers, patience)
 
 
-def found_offices(count: int, weights: int, folder: Path) -> list[Office]:
+def found_offices(count: int, weights: int, folder: Path, now: datetime.datetime = NOW) -> list[Office]:
     """Draw keys, sign certificates, and find free ports."""
     signers = [Signer.create() for _ in range(count)]
-    pems = [signer.certify(f"court-{index}", NOW) for index, signer in enumerate(signers)]
+    pems = [signer.certify(f"court-{index}", now) for index, signer in enumerate(signers)]
     certificates = tuple(Certificate.from_pem(pem) for pem in pems)
     free = [socket.socket() for _ in range(count)]
     for one in free:

@@ -1,0 +1,221 @@
+"""Attacks on a joint training of real contract provisions, by role, beside the same attacks on raw updates.
+
+    python -m benchmarks.joint_attacks [--quick] [--epsilon 8] [--cache FOLDER]
+
+Five offices with their own kinds of contracts, as in `benchmarks.joint`, train the linear head. The first
+office is attacked; half of its contracts do not take part. `lone_*`: one owner is drawn alone in the first
+step. `read`: the feature row is read (cosine above .999); `classes`: its class, over the most frequent one's
+share; `recognized`: which owner it is, over chance. `membership_*`: area under the curve over one half, from
+the sums of all steps, between contracts of the first office that take part and others. `tokens_*`: a document
+of 32 tokens alone in a step of an LSTM; all tokens are compared with the span of the first layer's gradient.
+`sum_t0`, `t1`, `t2`: so many offices collude, and put in nothing themselves; `office`: all others do.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.contract import Figure, Outcome, run
+from benchmarks.dp_utility import DELTA, _encoded, _masked, _split
+from benchmarks.encrypted_real import CORPORA, PROVISIONS, records_of
+from benchmarks.joint import OFFICES, deal_out
+from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.documents import EncodedDocument
+from lexveil.nlp.encoders.label_start import start_from_labels
+from lexveil.nlp.encoders.models import build_model
+from lexveil.pipeline.joint.attacks import (
+    JointCourse,
+    LoneOwner,
+    attack_lone_owners,
+    attack_membership,
+    compute_epsilon,
+)
+from lexveil.pipeline.models.encoding import load_encoder
+from lexveil.pipeline.settings import TrainSettings
+from lexveil.pipeline.training.data import OwnerData, Row, Split
+from lexveil.pipeline.training.fit import build_model_config
+from lexveil.pipeline.training.objectives import build_objective
+from lexveil.pipeline.training.recipes import plan_training
+from lexveil.privacy.dp.batches import Batch
+from lexveil.privacy.dp.engine import TrainingPlan
+from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.joint.audit import JointTraining
+from lexveil.privacy.joint.noise import Integers, Sharing, plan_noise
+from lexveil.privacy.joint.offices import Offices
+from lexveil.privacy.joint.summing import Evidence, Summing
+
+TOKENS, LONE = 32, 10
+MOST_OVER_CHANCE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded(JointTraining):
+    """Keeps the opened sums of the first office."""
+
+    totals: dict[int, Integers] = field(default_factory=dict)
+
+    def train_office(
+        self, index: int, model: Any, data: Any, loss: Any, plan: Any, offices: Offices, *more: Any
+    ) -> None:
+        seen = replace(offices, summing=Keeping(offices.summing, self.totals)) if index == 0 else offices
+        JointTraining.train_office(self, index, model, data, loss, plan, seen, *more)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """`Summing` that keeps the sums."""
+
+    summing: Summing
+    totals: dict[int, Integers]
+
+    def add_up(self, step: int, upload: Integers | None) -> tuple[Integers, Evidence]:
+        self.totals[step], evidence = self.summing.add_up(step, upload)
+        return self.totals[step], evidence
+
+    def recompute(self, step: int, evidence: Evidence) -> Integers:
+        return self.summing.recompute(step, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """Owners of all offices, in the order in which `JointTraining` deals them out in turn."""
+
+    parts: tuple[OwnerData, ...]
+
+    @property
+    def n_owners(self) -> int:
+        return len(self.parts) * max(part.n_owners for part in self.parts)
+
+    @property
+    def item_counts(self) -> list[int]:
+        found = [self._find(owner) for owner in range(self.n_owners)]
+        return [part.item_counts[own] if own < part.n_owners else 0 for part, own in found]
+
+    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
+        """The places of offices with fewer owners are empty."""
+        found = [(place, *self._find(owner)) for place, owner in enumerate(owners)]
+        there = [(place, part, own) for place, part, own in found if own < part.n_owners]
+        batch = there[0][1].batch([own for _, _, own in there], items)
+        places = torch.tensor([place for place, _, _ in there])
+        return Batch(batch.inputs, batch.targets, places[batch.owner_index], batch.weights)
+
+    def _find(self, owner: int) -> tuple[OwnerData, int]:
+        return self.parts[owner % len(self.parts)], owner // len(self.parts)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="attack `sum` and t = 1 only")
+    parser.add_argument("--epsilon", type=float, default=8.0)
+    parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and embeddings")
+
+
+def measure(arguments: argparse.Namespace) -> Outcome:
+    if not (CORPORA / PROVISIONS / "data.jsonl.zst").is_file():
+        raise SystemExit("no ../shared/corpora: nothing to measure on")
+    torch.set_num_threads(1)
+    records = _masked(list(records_of(PROVISIONS)), arguments.cache)
+    encoded = _encoded(records, "embedding", "embedding", arguments.cache)
+    split = _split(records, encoded, "owner", None)
+    parts = deal_out(split)
+    attacked = halve(parts[0])
+    settings = TrainSettings(
+        model="linear", epsilon=arguments.epsilon, delta=DELTA["owner"], representation="embedding"
+    )
+    config, plan = build_model_config(settings, split), plan_training(settings, split)
+    figures: dict[str, Figure] = {}
+    details: dict[str, Any] = {"owners_by_office": [part.n_owners for part in parts], "steps": plan.steps}
+
+    def over(name: str, value: float, target: float | None = MOST_OVER_CHANCE) -> None:
+        figures[name] = Figure(value, target, "over chance", "lower")
+
+    def put(view: str, lone: LoneOwner) -> None:
+        over(f"lone_read_{view}", lone.read)
+        over(f"lone_classes_{view}", lone.classes - lone.most_frequent)
+        over(f"lone_recognized_{view}", lone.recognized - 1 / lone.owners)
+
+    colluders = (1,) if arguments.quick else (0, 1, 2, OFFICES - 1)
+    for count in colluders:
+        sharing = Sharing(OFFICES, count)
+        course = train_course(config, settings, plan, [attacked, *parts[1 : OFFICES - count]], sharing)
+        name = "office" if count == OFFICES - 1 else f"sum_t{count}"
+        if count == colluders[0]:
+            raw = attack_lone_owners(course, settings, attacked, 0)
+            figures["lone_read_raw"] = Figure(raw.read, 0.99, "share", "higher")
+            figures["lone_classes_raw"] = Figure(raw.classes, 0.99, "share", "higher")
+            membership = attack_membership(course, settings, attacked, settings.delta, raw=True)
+            assert membership is not None
+            figures["membership_raw"] = Figure(membership.auc - 0.5, None, "over chance", "lower")
+        put(name, attack_lone_owners(course, settings, attacked, OFFICES - count))
+        membership = attack_membership(course, settings, attacked, settings.delta)
+        assert membership is not None
+        over(f"membership_{name}", membership.auc - 0.5)
+        details[f"epsilon_by_shares_{name}"] = {
+            shares: round(compute_epsilon(plan, course.noise, shares, settings.delta), 2)
+            for shares in range(1, OFFICES + 1)
+        }
+        details[f"members_others_{name}"] = [membership.members, membership.others]
+    for view, value in attack_tokens(records, split, settings).items():
+        raw = view == "raw"
+        figures[f"tokens_{view}"] = Figure(
+            value, 0.99 if raw else MOST_OVER_CHANCE, "share", "higher" if raw else "lower"
+        )
+    return Outcome(figures, {"owners": split.n_owners, "offices": OFFICES}, [1], details)
+
+
+def halve(split: Split) -> Split:
+    """Hold out every second owner."""
+    owners = sorted({row.owner for row in split.train})[::2]
+    rows = [tuple(row for row in split.train if (row.owner in owners) == takes_part) for takes_part in (1, 0)]
+    return replace(split, train=rows[0], held_out=rows[1])
+
+
+def train_course(
+    config: ModelConfig, settings: TrainSettings, plan: TrainingPlan, parts: Sequence[Split], sharing: Sharing
+) -> JointCourse:
+    """Train, and return what the offices have opened, without what the colluding ones have put in."""
+    encoder = load_encoder(settings)
+    model = build_model(config, encoder)
+    start_from_labels(model, encoder)
+    target, loss = build_objective(model)
+    weights = sum(one.numel() for one in target.parameters() if one.requires_grad)
+    noise = plan_noise(plan.noise_multiplier, plan.max_grad_norm, weights, sharing)
+    total = sharing.offices**0.5 * noise.deviation * 2.0**-noise.bits / plan.max_grad_norm
+    plan = replace(plan, learning_rate=plan.learning_rate * plan.noise_multiplier / total)
+    recorded = Recorded(sharing)
+    dealt = Dealt(tuple(OwnerData(part, config.kind, settings.max_items_per_owner) for part in parts))
+    recorded(target, dealt, loss, plan, SecureRandom(bytes([1]) * 32), max_items=2048)
+    return JointCourse(config, plan, noise, dealt.n_owners, lambda step: recorded.totals[step])
+
+
+def attack_tokens(records: Any, split: Split, settings: TrainSettings) -> dict[str, float]:
+    """Return the share of tokens that the first layer of an LSTM gives away, raw and with the noise."""
+    settings = settings.model_copy(update={"model": "lstm", "chunk_length": TOKENS})
+    encoder = load_encoder(settings)
+    rows = tuple(
+        Row(str(i), str(i), record["label"], EncodedDocument(None, [ids[:TOKENS]], None, 1, 1))
+        for i, record in enumerate(records[:LONE])
+        for ids in encoder.chunks(record["text"], TOKENS).ids[:1]
+    )
+    few = replace(split, train=rows, held_out=())
+    config = build_model_config(settings, few)
+    plan = plan_training(settings, split)
+    model = build_model(config, encoder)
+    weights = sum(one.numel() for one in model.parameters() if one.requires_grad)
+    noise = plan_noise(plan.noise_multiplier, plan.max_grad_norm, weights, Sharing(OFFICES, 1))
+    course = JointCourse(config, plan, noise, split.n_owners, lambda _: np.zeros(0, np.int64))
+    return {
+        "raw": attack_lone_owners(course, settings, few, 0).read,
+        "sum_t1": attack_lone_owners(course, settings, few, OFFICES - 1).read,
+        "one_share": attack_lone_owners(course, settings, few, 1).read,
+    }
+
+
+if __name__ == "__main__":
+    run(__doc__, measure, options)

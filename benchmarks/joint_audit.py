@@ -1,0 +1,131 @@
+"""How well the joint gate finds faults of one office's code: detection rates, false alarms, CPU seconds.
+
+    python -m benchmarks.joint_audit [--seeds 20] [--offices 3] [--colluders 1]
+
+Each fault is put into what one of the honest offices does, another one from seed to seed; the gate then runs
+as `lexveil audit` runs it on a joint model. The offices are threads of one process here;
+`tests/guarantees/test_joint_audit.py` finds faults among real processes, over TLS and MPyC. `gate_seconds` is
+the CPU time of the first gate, calibration of the noise included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.contract import Figure, Outcome, run
+from lexveil.privacy.dp.audit.gate import Verdict
+from lexveil.privacy.dp.batches import OwnerBatches
+from lexveil.privacy.dp.engine import Loss, TrainingPlan
+from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.joint.audit import JointTraining, audit_joint_training
+from lexveil.privacy.joint.noise import Sharing
+from lexveil.privacy.joint.offices import Offices
+
+SEEDS = 20
+
+
+class StaleRandom(SecureRandom):
+    """Draws the same share of noise in each step."""
+
+    def integers(self, label: str, step: int, n: int) -> Any:
+        if label.startswith("noise-share/"):
+            _, _, part = label.split("/", 2)
+            return super().integers(f"noise-share/{part}", 0, n)
+        return super().integers(label, step, n)
+
+
+Change = Callable[[TrainingPlan, Offices], tuple[TrainingPlan, Offices]]
+
+
+def _no_share(plan: TrainingPlan, offices: Offices) -> tuple[TrainingPlan, Offices]:
+    return plan, replace(offices, noise=replace(offices.noise, deviation=1))
+
+
+def _half_share(plan: TrainingPlan, offices: Offices) -> tuple[TrainingPlan, Offices]:
+    return plan, replace(offices, noise=replace(offices.noise, deviation=offices.noise.deviation // 2))
+
+
+def _unclipped(plan: TrainingPlan, offices: Offices) -> tuple[TrainingPlan, Offices]:
+    return replace(plan, max_grad_norm=3 * plan.max_grad_norm), offices
+
+
+def _stale(plan: TrainingPlan, offices: Offices) -> tuple[TrainingPlan, Offices]:
+    return plan, replace(offices, random=StaleRandom(offices.random.export_key()))
+
+
+FAULTS: dict[str, Change] = {
+    "no_share": _no_share,
+    "half_share": _half_share,
+    "clip_missed_by_3": _unclipped,
+    "stale_noise": _stale,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty(JointTraining):
+    """One office has a fault."""
+
+    change: Change = _no_share
+    office: int = 0
+
+    def train_office(
+        self,
+        index: int,
+        model: nn.Module,
+        data: OwnerBatches,
+        loss: Loss,
+        plan: TrainingPlan,
+        offices: Offices,
+        on_step: Callable[[int], None] | None,
+        max_items: int,
+    ) -> None:
+        if index == self.office:
+            plan, offices = self.change(plan, offices)
+        JointTraining.train_office(self, index, model, data, loss, plan, offices, on_step, max_items)
+
+
+def watched(training: JointTraining, seed: int) -> tuple[Verdict, float]:
+    """The gate's verdict, and its CPU seconds."""
+    start = time.process_time()
+    verdict = audit_joint_training(training, seed=seed)
+    return verdict, time.process_time() - start
+
+
+def measure(arguments: argparse.Namespace) -> Outcome:
+    """Measure all faults with `--seeds` seeds each, and correct code with as many."""
+    torch.set_num_threads(1)
+    seeds = list(range(arguments.seeds))
+    sharing = Sharing(arguments.offices, arguments.colluders)
+    right = [watched(JointTraining(sharing), seed) for seed in seeds]
+    figures = {
+        "gate_seconds": Figure(right[0][1], 60, "s", "lower"),
+        "false_alarms": Figure(sum(not verdict.passed for verdict, _ in right), 0, "runs", "lower"),
+        "highest_lower_bound": Figure(max(v.epsilon_lower_bound for v, _ in right), 1.0, "epsilon", "lower"),
+    }
+    tests: dict[str, dict[str, int]] = {}
+    for name, change in FAULTS.items():
+        honest = JointTraining(sharing).honest
+        verdicts = [watched(Faulty(sharing, change=change, office=seed % honest), seed)[0] for seed in seeds]
+        found = sum(not verdict.passed for verdict in verdicts)
+        figures[f"found_{name}"] = Figure(found, len(seeds), "runs", "higher")
+        tests[name] = dict(Counter(test for verdict in verdicts for test in verdict.failed))
+    sizes = {"seeds": len(seeds), "offices": sharing.offices, "colluders": sharing.colluders}
+    return Outcome(figures, sizes, seeds, {"runs_in_which_a_test_failed": tests})
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"runs of each fault; default {SEEDS}")
+    parser.add_argument("--offices", type=int, default=3)
+    parser.add_argument("--colluders", type=int, default=1)
+
+
+if __name__ == "__main__":
+    run(__doc__, measure, options)
