@@ -18,6 +18,8 @@ from lexveil.nlp.patterns.shapes import Shape, Trigger, read_shape
 from lexveil.nlp.patterns.syntax import parse
 
 _DIGEST = 64  # characters
+# Fewer patterns are read as fast as a file, and would leave many small ones.
+_FEWEST = 8
 
 
 def read_shapes(patterns: Sequence[tuple[str, int]]) -> list[Shape]:
@@ -31,13 +33,19 @@ def read_shapes(patterns: Sequence[tuple[str, int]]) -> list[Shape]:
     Raises:
         re.error: one is no regular expression.
     """
+    if len(patterns) < _FEWEST:
+        return _read_anew(patterns)
     path = cache_folder() / f"shapes-{_compute_key(patterns)}.json"
     with suppress(OSError, ValueError, TypeError):
         return unpack_shapes(path.read_bytes())
-    found = [read_shape(parse(source, flags)) for source, flags in patterns]
+    found = _read_anew(patterns)
     with suppress(OSError):  # without a writable cache, every process reads them
         write_cached(path, pack_shapes(found))
     return found
+
+
+def _read_anew(patterns: Sequence[tuple[str, int]]) -> list[Shape]:
+    return [read_shape(parse(source, flags)) for source, flags in patterns]
 
 
 def pack_shapes(found: Sequence[Shape]) -> bytes:

@@ -20,6 +20,7 @@ PATTERNS = [
     (r"(?m)^(?:Born|Née) .*$", int(re.MULTILINE)),
     (r"x*", 0),
 ]
+PATTERNS += [(f"{source}y?", flags) for source, flags in PATTERNS]
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +68,11 @@ def test_a_damaged_file_is_read_anew(damage: str, folder: Path) -> None:
     assert path.read_bytes() != sound
     assert read_shapes(PATTERNS) == read_anew()
     assert unpack_shapes(path.read_bytes()) == read_anew()
+
+
+def test_few_patterns_leave_no_file(folder: Path) -> None:
+    assert read_shapes(PATTERNS[:3]) == read_anew()[:3]
+    assert not folder.exists()
 
 
 def test_without_a_cache_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
