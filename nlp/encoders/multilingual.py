@@ -7,19 +7,17 @@ training saw, a probe on its embeddings does worse than TF-IDF in Polish and Ger
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from lexveil.nlp.e5 import DIGEST, E5, E5Error, open_e5
 from lexveil.nlp.encoders.bert import Bert, OpenedEncoder
 from lexveil.nlp.encoders.config import Precision
 from lexveil.nlp.encoders.packed import pack_linear_layers
-from lexveil.nlp.encoders.public import Array, EncoderLoadError, PublicEncoder
+from lexveil.nlp.encoders.public import EncoderLoadError, PublicEncoder
 
 _PREFIX = "query: "  # as the encoder was trained on texts that are compared with each other
 
@@ -35,7 +33,7 @@ class MultilingualEncoder(PublicEncoder):
 
     def __init__(self, stored: E5, precision: Precision) -> None:
         tokenizer = stored.make_tokenizer()
-        self._prefix: list[int] = tokenizer.encode(_PREFIX, add_special_tokens=False).ids
+        self._prefix = tokenizer.encode(_PREFIX, add_special_tokens=False).ids
         begin, end, pad, unknown = stored.specials
         length = stored.length - len(self._prefix)
         opened = OpenedEncoder(
@@ -48,11 +46,6 @@ class MultilingualEncoder(PublicEncoder):
         # In place: nothing else uses the layers.
         pack_linear_layers(self._model, self.precision)
         return self._model
-
-    @torch.inference_mode()
-    def _embed_batch(self, chunks: Sequence[Sequence[int]]) -> Array:
-        ids = torch.tensor([[self.cls_id, *self._prefix, *chunk, self.sep_id] for chunk in chunks])
-        return normalize(self._frozen(ids).float().mean(dim=1), dim=1).numpy()
 
 
 class PackedEmbedding(nn.Module):

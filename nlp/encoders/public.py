@@ -89,6 +89,7 @@ class PublicEncoder:
 
     # What determines an embedding to the last bit, besides weights and machine.
     _modules: ClassVar[tuple[str, ...]] = ("public.py", "packed.py", "bert.py")
+    _prefix: Sequence[int] = ()  # ids that the encoder reads before each chunk
     _loaded: ClassVar[dict[tuple[Path, Precision], PublicEncoder]] = {}
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
@@ -298,7 +299,7 @@ class PublicEncoder:
     def _embed_batch(self, chunks: Sequence[Sequence[int]]) -> Array:
         """Embed chunks, of which those of equal length follow each other."""
         groups = [
-            torch.tensor([[self.cls_id, *chunk, self.sep_id] for chunk in group])
+            torch.tensor([[self.cls_id, *self._prefix, *chunk, self.sep_id] for chunk in group])
             for _, group in groupby(chunks, len)
         ]
         if isinstance(self._model, Bert):
