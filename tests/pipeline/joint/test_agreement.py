@@ -110,7 +110,7 @@ def test_one_message_trains_linear_models_of_one_class_only() -> None:
 @pytest.mark.parametrize("address", ["court:0", "court:65536", "court:99999", "court", "a b:1", "court:7:8"])
 def test_an_address_has_a_port_that_exists(address: str) -> None:
     with pytest.raises(ValueError):
-        OfficeOffer(**OFFERS[0].model_dump() | {"address": address})
+        OfficeOffer.model_validate(OFFERS[0].model_dump() | {"address": address})
     with pytest.raises(AgreementError, match="port from 1 to 65535"):
         check_address(address)
 

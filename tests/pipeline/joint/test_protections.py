@@ -26,7 +26,7 @@ WORDS = {
 }
 STEPS = 2
 # Protection, number of offices, kind of model.
-CASES = {
+CASES: dict[str, tuple[Any, int, str]] = {
     "once": ("once", 3, "linear"),
     "cyclic": ("cyclic", 2, "square"),
     "sum": ("sum", 3, "cubic"),
