@@ -1,6 +1,6 @@
 """What a reader of one row of features can tell of the document: its words, a name, a number.
 
-    python -m benchmarks.inversion [--documents N] [--representation embedding|legal-1]
+    python -m benchmarks.inversion [--documents N] [--representation embedding|legal-1|multilingual-1]
 
 The documents are invented: a sentence in which a woman of one of twenty surnames gives one of twenty account
 numbers, and a passage of a generated matter. Rows are what models over embeddings read of a text, as it is
