@@ -23,14 +23,16 @@ _FIELDS = frozenset(
     ime prezime imeiprezime jméno příjmení meno priezvisko etunimi sukunimi förnamn efternamn fornavn etternavn efternavn
     """.split()  # noqa: SIM905
 )
+# Each of them contains one of these.
+_FIELD_WORD = SHARED.compile(
+    r"(?i)name|nom\b|noms\b|nombre|apell?id|cognome|nome|nomde|naam|imi[ęe]|nazwisk|ime\b|prezime|jméno|příjmení|meno\b|priezvisk|nimi\b|namn|navn"
+)
 _KEY = r"[^\W\d_]{2,20}(?:[ _-][^\W\d_]{1,12}){0,3}"
 _QUOTED = SHARED.compile(rf"[\"']({_KEY})[\"'] ?[:=] ?([\"'])([^\"'\n]{{2,60}})\2")
 _TAGGED = SHARED.compile(r"<(?:\w+:)?([A-Za-z_-]{3,30})(?: [^<>\n]{0,80})?>([^<>\n]{2,60})</")
 _NAME = re.compile(rf"(?:[^\W\d_]|[ .,'’-])*[{UPPER}](?:[^\W\d_]|[ .,'’()-])*")
 _SEPARATORS = re.compile(r"[,;|\t]")
 _LETTERS = re.compile(r"[^\W\d_]+")
-_LINE = re.compile(r"[^\n]+")
-_RULE = re.compile(r"[|+:\- =\t]+")
 _LONGEST_HEADER = 400
 
 
@@ -41,12 +43,14 @@ class FieldRecognizer(RuleRecognizer):
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the names in the fields of `text`."""
-        for match in _QUOTED.finditer(text):
-            if _is_field(match.group(1)):
-                yield from _find_value(text, *match.span(3))
-        for match in _TAGGED.finditer(text):
-            if _is_field(match.group(1)):
-                yield from _find_value(text, *match.span(2))
+        if '":' in text or "':" in text or '" :' in text or "' :" in text or "=" in text:
+            for match in _QUOTED.finditer(text):
+                if _is_field(match.group(1)):
+                    yield from _find_value(text, *match.span(3))
+        if "</" in text:
+            for match in _TAGGED.finditer(text):
+                if _is_field(match.group(1)):
+                    yield from _find_value(text, *match.span(2))
         yield from _find_in_columns(text)
 
 
@@ -66,26 +70,41 @@ def _find_value(text: str, start: int, end: int) -> Iterator[Finding]:
 
 def _find_in_columns(text: str) -> Iterator[Finding]:
     """Yield the cells below headers of columns that hold names."""
-    columns: list[int] = []
-    separator, count = "", 0
-    for line in _LINE.finditer(text):
-        row = line.group()
-        if columns and row.count(separator) == count:
-            if not _RULE.fullmatch(row):
-                cells = _list_cells(row, separator)
-                for column in columns:
-                    start, end = cells[column]
-                    yield from _find_value(text, line.start() + start, line.start() + end)
+    done = 0
+    for word in _FIELD_WORD.finditer(text):
+        if word.start() < done:
             continue
-        columns = []
-        first = _SEPARATORS.search(row) if len(row) <= _LONGEST_HEADER else None
-        if first:
-            separator, count = first.group(), row.count(first.group())
-            cells = _list_cells(row, separator)
-            labels = [row[start:end] for start, end in cells]
-            # A sentence with commas is no header: the cells of one are labels of a few words.
-            if count >= 1 and all(_is_label(label) for label in labels):
-                columns = [index for index, label in enumerate(labels) if _is_field(label)]
+        start = text.rfind("\n", 0, word.start()) + 1
+        done = _find_line_end(text, word.start())
+        separator, columns = _read_header(text[start:done])
+        if not columns:
+            continue
+        count = text.count(separator, start, done)
+        while done < len(text):
+            start, end = done + 1, _find_line_end(text, done + 1)
+            if text.count(separator, start, end) != count:
+                break
+            done = end
+            cells = _list_cells(text[start:end], separator)
+            for first, last in (cells[column] for column in columns):
+                yield from _find_value(text, start + first, start + last)
+
+
+def _find_line_end(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
+
+
+def _read_header(row: str) -> tuple[str, list[int]]:
+    """Return the separator of a header, and which of its columns hold names; none if it is no header."""
+    separator = _SEPARATORS.search(row) if len(row) <= _LONGEST_HEADER else None
+    if separator is None:
+        return "", []
+    labels = [row[start:end] for start, end in _list_cells(row, separator.group())]
+    # A sentence with commas is no header: the cells of one are labels of a few words.
+    if not all(map(_is_label, labels)):
+        return "", []
+    return separator.group(), [index for index, label in enumerate(labels) if _is_field(label)]
 
 
 def _is_label(cell: str) -> bool:

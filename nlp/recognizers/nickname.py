@@ -28,8 +28,9 @@ _PERSON_BEFORE = re.compile(rf"(?:[{UPPER}][\w'.-]*[ -]){{0,3}}[{UPPER}][\w'.-]*
 # 'Rebecca "Bex" Roe'
 # "a guy they call Peanut", "whom everyone knew as Spud"
 _SO_CALLED = SHARED.compile(
-    rf"\b(?:they|people|everyone|everybody|we|friends|kids|children|folks|guys|lads|some) (?:all |just )?(?:calls?|called|knew|knows?)(?: (?:him|her|me|them))?(?: as)? (?:{_QUOTED}|({_WORD}))(?= [{LOWER}]|[,.;:)\n?!]|\Z)"
+    rf"\b(?:they|people|everyone|everybody|we|friends|kids|children|folks|guys|lads) (?:all |just )?(?:calls?|called|knew|knows?)(?: (?:him|her|me|them))?(?: as)? (?:{_QUOTED}|({_WORD}))(?= [{LOWER}]|[,.;:)\n?!]|\Z)"
 )
+_CALL = re.compile(r"(?:y|e|s|n|ll|st) (?:call|kn[eo]w)")
 # 'letters from "Bunny" (Mr Bernard Roe)', "Dewey (last name unknown)"
 _EXPLAINED = SHARED.compile(
     rf"{_QUOTED} \((?:(?:real|full|true) name|(?:Mr|Mrs|Ms|Miss|Dr|Herr|Frau|M|Mme)\b)|({_WORD}) \((?i:(?:last|real|full|sur) ?name (?:is )?(?:not known|unknown)|LNU|Nachname unbekannt)"
@@ -50,8 +51,11 @@ class NicknameRecognizer(RuleRecognizer):
         for match in _MAYBE_CALLED.finditer(text):
             if _follows_person(text, match.start()):
                 yield from _find(match, 1)
-        for pattern in (_SO_CALLED, _EXPLAINED):
-            for match in pattern.finditer(text):
+        if _CALL.search(text):
+            for match in _SO_CALLED.finditer(text):
+                yield from _find(match, 1 if match.group(1) else 2)
+        if '" (' in text or "nknown" in text or "LNU" in text:
+            for match in _EXPLAINED.finditer(text):
                 yield from _find(match, 1 if match.group(1) else 2)
         for match in _WITHIN.finditer(text):
             if is_given_name(match.group(1).casefold()):

@@ -58,11 +58,10 @@ def test_law_and_courts_stay(rates: dict[str, dict[str, float]], system: str) ->
 TEXT = "那批货最后是孟小勇拉走的，提货单上也是他签的字。原告葛兰芝对此没有异议，被告恒远贸易有限公司未答辩。"
 
 
-def test_a_name_that_the_rules_leave_readable_is_no_pass() -> None:
+def test_a_name_that_the_rules_miss_is_masked_and_no_pass() -> None:
     by_rules, by_both = mask(TEXT, "rules"), mask(TEXT, "light")
-    assert "孟小勇" in by_rules.text
+    assert "孟小勇" not in by_rules.text + by_both.text
     assert by_rules.verdict == "REVIEW"
-    assert "孟小勇" not in by_both.text
     assert by_both.verdict == "PASS"
 
 
