@@ -112,7 +112,9 @@ def _plain(model: nn.Module, items: int = ITEMS) -> Callable[[], None]:
 def _private(model: nn.Module, keeper: BookKeeper, items: int = ITEMS) -> Callable[[], None]:
     loss = _loss(model, items)
     noise = Noise()
-    return lambda: private_step(model, keeper, loss, torch.arange(items), items, 1.0, noise, RATE)
+    return lambda: private_step(
+        model, keeper, lambda: loss().backward(), torch.arange(items), items, 1.0, noise, RATE
+    )
 
 
 def memory(kind: str, private: bool) -> float:

@@ -28,12 +28,11 @@ class MatterScopes:
             key: key of the pseudonyms.
         """
         owners = {document.owner for document in documents}
-        rows = workspace.catalogue.read().select(["doc_id", "owner", "shard"]).to_pylist()
-        owner_of = {row["doc_id"]: row["owner"] for row in rows if row["owner"] in owners}
+        owner_of: dict[str, str] = {}
         by_shard: dict[int, list[str]] = defaultdict(list)
-        for row in rows:
-            if row["doc_id"] in owner_of:
-                by_shard[row["shard"]].append(row["doc_id"])
+        for row in workspace.catalogue.read_owners(owners).to_pylist():
+            owner_of[row["doc_id"]] = row["owner"]
+            by_shard[row["shard"]].append(row["doc_id"])
         self._key = key
         self._names: dict[str, list[DocumentNames]] = defaultdict(list)
         self._languages: dict[str, Counter[str]] = defaultdict(Counter)

@@ -205,15 +205,18 @@ class OwnerData:
             self._owners.sort(key=lambda owner: max((len(piece) for piece, _ in owner), default=0))
         self.n_owners = len(self._owners)
         self.item_counts = [len(owner) for owner in self._owners]
-        self._embeddings = None if self._tokens else self._stack_embeddings()
+        # Of a linear head, whose inputs do not change; it trains its bias for several labels only.
+        linear = kind == "linear" and split.objective != "denoise"
+        ones = int(split.objective == "multilabel") if linear else None
+        self._embeddings = None if self._tokens else self._stack_embeddings(ones)
 
-    def _stack_embeddings(self) -> TensorOwners:
+    def _stack_embeddings(self, ones: int | None) -> TensorOwners:
         """Stack all embeddings: gathering thousands of small arrays would take longer than the step."""
         drawn = [item for owner in self._owners for item in owner]
         inputs = torch.from_numpy(np.stack([np.asarray(piece, np.float32) for piece, _ in drawn]))
         targets = torch.from_numpy(np.asarray([target for _, target in drawn]))
         owner_of = torch.repeat_interleave(torch.tensor(self.item_counts))
-        return TensorOwners(inputs, targets, owner_of, self.n_owners)
+        return TensorOwners(inputs, targets, owner_of, self.n_owners, ones)
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
         """Build the batch of some owners.

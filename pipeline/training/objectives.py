@@ -9,22 +9,36 @@ from torch import Tensor, nn
 
 from lexveil.nlp.encoders.config import takes_tokens
 from lexveil.nlp.encoders.inputs import Inputs, TokenBatch
-from lexveil.nlp.encoders.losses import classification_loss, denoising_loss, multilabel_loss
+from lexveil.nlp.encoders.losses import (
+    classification_gradient,
+    classification_loss,
+    denoising_loss,
+    multilabel_gradient,
+    multilabel_loss,
+)
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
-from lexveil.privacy.dp.engine import Loss
+from lexveil.privacy.dp.engine import ClosedLoss, Loss
 
 CORRUPTION = 0.3
 _LENGTHS = (3, 7, 5)
 
 
 def build_objective(model: FeatureModel) -> tuple[nn.Module, Loss]:
-    """Return the module to train, which contains `model`, and the loss of its outputs, one value per item."""
+    """Return the module to train, which is, contains or is part of `model`, and the loss of its outputs.
+
+    The loss is one value per item. Where the model computes nothing but its head, the head is trained.
+    """
     if model.config.objective == "denoise":
         return _Denoiser(model), denoising_loss
-    return model, multilabel_loss if model.config.objective == "multilabel" else classification_loss
+    if model.config.objective == "multilabel":
+        loss = ClosedLoss(multilabel_loss, multilabel_gradient)
+    else:
+        loss = ClosedLoss(classification_loss, classification_gradient)
+    only_head = type(model.body) is nn.Identity and type(model.head) is nn.Linear and model.logit_scale == 1
+    return (model.head if only_head else model), loss
 
 
 def draw_head(model: FeatureModel) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexveil.pipeline.workspace import tables
@@ -36,6 +38,11 @@ class Catalogue:
         if shard is None:
             return tables.read_part(self._file)
         return tables.read_rows(self._file, "shard", shard)
+
+    def read_owners(self, owners: Collection[str]) -> pa.Table:
+        """Return the kept documents of some owners, without converting the rows of others."""
+        table = self.read()
+        return table.filter(pc.is_in(table.column("owner"), pa.array(sorted(owners), pa.string())))
 
     def write(self, table: pa.Table) -> None:
         """Replace the catalogue, whole or not at all."""

@@ -9,6 +9,13 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
+from lexveil.privacy.dp.clipping.factors import InputProducts
+from lexveil.privacy.dp.clipping.products import multiply_following_rows
+
+# Longer owners have no kept products: they would take more memory than their inputs.
+_LONGEST = 64
+_CHUNK = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -21,19 +28,22 @@ class Batch:
             Shape: (items,).
         weights: Factors of the items' losses: 1 / (items of the owner) makes an owner's loss a mean. Shape:
             (items,).
+        products: Products of the inputs, if they are vectors and the owners are whole; None: not known.
     """
 
     inputs: Any
     targets: Any
     owner_index: Tensor
     weights: Tensor
+    products: InputProducts | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
         if self.weights.device == device:
             return self
         inputs, targets = _move(self.inputs, device), _move(self.targets, device)
-        return Batch(inputs, targets, self.owner_index.to(device), self.weights.to(device))
+        products = None if self.products is None else self.products.to(device)
+        return Batch(inputs, targets, self.owner_index.to(device), self.weights.to(device), products)
 
 
 def _move(value: Any, device: torch.device) -> Any:
@@ -78,7 +88,14 @@ class TensorOwners:
         item_counts: Number of items of each owner.
     """
 
-    def __init__(self, inputs: Tensor, targets: Tensor, owner_of: Tensor, n_owners: int) -> None:
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        owner_of: Tensor,
+        n_owners: int,
+        ones: int | None = None,
+    ) -> None:
         """Create a data set.
 
         Args:
@@ -86,6 +103,8 @@ class TensorOwners:
             targets: Targets with the items on dimension 0.
             owner_of: Owner of each item, integers in [0, n_owners). Shape: (items,).
             n_owners: Number of owners, including those without items.
+            ones: Compute the products of the inputs of each owner once, for a linear model with so many
+                biases (`InputProducts`); None: do not.
 
         Raises:
             ValueError: Lengths differ, or the integers are out of range.
@@ -102,6 +121,8 @@ class TensorOwners:
         # An owner's items are adjacent in `order`, from `first` on: no list of 10,000 small tensors.
         self._counts, self._first = counts, torch.cumsum(counts, 0) - counts
         self._order = torch.argsort(owner_of.long(), stable=True)
+        # In the order of the owners.
+        self._products = None if ones is None else multiply_following(inputs[self._order], counts, ones)
 
     def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
         """Return all items of `owners`, in order; for a single owner, only those at `items` if given."""
@@ -109,10 +130,41 @@ class TensorOwners:
         counts = self._counts[requested]
         owner_index = torch.repeat_interleave(counts)
         before = self._first[requested] - (torch.cumsum(counts, 0) - counts)
-        rows = self._order[before[owner_index] + torch.arange(owner_index.numel())]
+        places = before[owner_index] + torch.arange(owner_index.numel())
+        rows = self._order[places]
         if items is not None:
             rows, owner_index = rows[items.start : items.stop], owner_index[items.start : items.stop]
-        return Batch(self._inputs[rows], self._targets[rows], owner_index, (1.0 / counts)[owner_index])
+        # Not of a part of an owner, whose rows end before the owner does.
+        products = self._products.at(places) if self._products is not None and items is None else None
+        return Batch(
+            self._inputs[rows], self._targets[rows], owner_index, (1.0 / counts)[owner_index], products
+        )
+
+
+def multiply_following(inputs: Tensor, sizes: Tensor, ones: int) -> InputProducts | None:
+    """Compute the products of inputs within their owners.
+
+    Args:
+        inputs: Inputs in the order of their owners, shape (items, width).
+        sizes: Number of items of each owner, shape (owners,).
+        ones: How many inputs of 1 to count in.
+
+    Returns:
+        The products; None if an owner has more than 64 items.
+    """
+    most = int(sizes.max()) if sizes.numel() else 0
+    if not 1 <= most <= _LONGEST:
+        return None
+    reach = 1 if most == 1 else -(-most // 16) * 16
+    products = inputs.new_empty(len(inputs), reach)
+    for start in range(0, len(inputs), _CHUNK):
+        some = multiply_following_rows(inputs[start : start + _CHUNK + reach], reach)
+        products[start : start + _CHUNK] = some[:_CHUNK]
+    products += ones
+    products[:, 1:] *= 2
+    left = sizes.cumsum(0).repeat_interleave(sizes) - torch.arange(len(inputs), device=sizes.device)
+    products.masked_fill_(torch.arange(reach, device=sizes.device) >= left[:, None], 0)
+    return InputProducts(products, ones)
 
 
 def micro_batches(

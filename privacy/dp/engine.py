@@ -21,12 +21,33 @@ from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.batches import Batch, OwnerBatches, micro_batches
 from lexveil.privacy.dp.checkpoint import Checkpoint, TrainingState
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
+from lexveil.privacy.dp.clipping.products import multiply_rows
 from lexveil.privacy.dp.group import SINGLE_PROCESS, Companions
 from lexveil.privacy.dp.noise import Grid, add_noise, choose_grid
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.dp.sampling import poisson_sample
 
 Loss = Callable[[Any, Any], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedLoss:
+    """A loss whose gradient is known in closed form: a linear model then needs no automatic differentiation.
+
+    Attributes:
+        loss: Returns one loss per item from outputs and targets, shape (items,).
+        with_gradient: Returns the losses as well, and the gradient of each with respect to its outputs, shape
+            (items, out), which the caller may overwrite.
+    """
+
+    loss: Callable[[Any, Any], Tensor]
+    with_gradient: Callable[[Any, Any], tuple[Tensor, Tensor]]
+
+    def __call__(self, outputs: Any, targets: Any) -> Tensor:
+        """Return one loss per item."""
+        return self.loss(outputs, targets)
+
+
 Gradients = dict[str, Tensor]
 # A clipping norm that clips nothing: an owner processed in parts is clipped once the parts are summed.
 _UNCLIPPED = sys.float_info.max
@@ -321,6 +342,9 @@ class _Draws:
         return loss, 0
 
     def _backward(self, batch: Batch) -> float:
+        # Exact types: a subclass may compute something else.
+        if self.keeper is not None and type(self.model) is nn.Linear and isinstance(self.loss, ClosedLoss):
+            return pass_in_closed_form(self.model, self.loss, batch, self.keeper)
         losses = self.loss(self.model(batch.inputs), batch.targets)
         if losses.shape != batch.weights.shape:
             raise ValueError(
@@ -346,6 +370,16 @@ class _Draws:
         with BookKeeper(self.model) as keeper:  # tells the owners apart
             self._backward(batch)
             return keeper.owner_clipped_sum(batch.owner_index, n_owners, _UNCLIPPED)
+
+
+@torch.no_grad()
+def pass_in_closed_form(model: nn.Linear, loss: ClosedLoss, batch: Batch, keeper: BookKeeper) -> float:
+    """Keep the gradients of a batch, and return the summed loss, as a backward pass would."""
+    outputs = multiply_rows(batch.inputs, model.weight, model.bias)
+    losses, delta = loss.with_gradient(outputs, batch.targets)
+    weights = batch.weights.to(outputs.dtype)
+    keeper.keep_linear_pass(batch.inputs, delta.mul_(weights[:, None]), batch.products)
+    return float(losses.mul_(weights).nan_to_num_(0.0, 0.0, 0.0).sum())
 
 
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

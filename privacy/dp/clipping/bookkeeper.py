@@ -18,7 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from lexveil.privacy.dp.clipping.factors import LayerGradients, Owners
+from lexveil.privacy.dp.clipping.factors import (
+    Factors,
+    InputProducts,
+    ItemGradients,
+    LayerGradients,
+    Owners,
+)
 from lexveil.privacy.dp.clipping.layers import (
     Site,
     UnsupportedLayerError,
@@ -156,6 +162,20 @@ class BookKeeper:
             if name not in grads:
                 grads[name] = torch.zeros(p.shape, dtype=torch.float64, device=p.device)
         return ClippedSum(grads, squared.sqrt(), finite)
+
+    def keep_linear_pass(self, inputs: Tensor, delta: Tensor, products: InputProducts | None) -> None:
+        """Keep the gradients of a pass through a model that is one linear layer, instead of a backward pass.
+
+        Args:
+            inputs: Inputs of the batch, shape (items, in), in the precision of the layer.
+            delta: Gradient of the summed loss with respect to the outputs, shape (items, out).
+            products: The products of these inputs; None: not known.
+        """
+        biases = ("bias",) if "bias" in self._parameters else ()
+        if "weight" in self._parameters:
+            self._keep("", Factors(delta[:, None], {"weight": inputs[:, None]}, biases, products))
+        else:
+            self._keep("", ItemGradients(dict.fromkeys(biases, delta)))
 
     def clipping_limit(self, max_grad_norm: float) -> float:
         """Return the norm that owners are clipped to.

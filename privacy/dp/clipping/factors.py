@@ -16,6 +16,33 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
+class InputProducts:
+    """The inner products of each item's input with those of the same owner's items from itself on.
+
+    Attributes:
+        values: Column k belongs to the k-th item after it: doubled but for k = 0, and 0 if it is another
+            owner's. So the sum over all columns of the items of an owner is the squared norm of the sum of
+            their inputs. Shape: (items, reach).
+        ones: How many further inputs of 1 are counted in, one for each bias.
+    """
+
+    values: Tensor
+    ones: int
+
+    def at(self, places: Tensor) -> InputProducts:
+        """Return those of some items: all of the owners that have one, in order."""
+        return InputProducts(self.values[places], self.ones)
+
+    def to(self, device: torch.device) -> InputProducts:
+        """Return the products on another device."""
+        return InputProducts(self.values.to(device), self.ones)
+
+    def without(self, items: Tensor) -> InputProducts:
+        """Return zeros for the items of a mask, shape (items,)."""
+        return InputProducts(_without(self.values, items), self.ones)
+
+
+@dataclass(frozen=True, slots=True)
 class Factors:
     """The gradient of a linear layer in factors.
 
@@ -26,11 +53,13 @@ class Factors:
         delta: Gradient of the layer's outputs, shape (items, rows, out).
         weights: Inputs by name of the weight, each of shape (items, rows, in).
         biases: Names of the biases; the gradient of each is the sum of delta over the rows.
+        products: Products of the inputs of the only weight, which has one row per item; None: not known.
     """
 
     delta: Tensor
     weights: dict[str, Tensor]
     biases: tuple[str, ...]
+    products: InputProducts | None = None
 
     @property
     def items(self) -> int:
@@ -47,12 +76,14 @@ class Factors:
             return self
         uses = (self, *others)
         weights = {name: torch.cat([use.weights[name] for use in uses], 1) for name in self.weights}
-        return replace(self, delta=torch.cat([use.delta for use in uses], 1), weights=weights)
+        delta = torch.cat([use.delta for use in uses], 1)
+        return replace(self, delta=delta, weights=weights, products=None)
 
     def without(self, items: Tensor) -> Self:
         """Return the factors with zeros for the items of a mask, shape (items,)."""
         weights = {name: _without(x, items) for name, x in self.weights.items()}
-        return replace(self, delta=_without(self.delta, items), weights=weights)
+        products = None if self.products is None else self.products.without(items)
+        return replace(self, delta=_without(self.delta, items), weights=weights, products=products)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,7 @@ from torch.nn import functional
 
 from lexveil.privacy.dp.clipping import lstm
 from lexveil.privacy.dp.clipping.factors import Factors, ItemGradients, LayerGradients, TokenGradients
-from lexveil.privacy.dp.clipping.products import linear
-
-# Multiples of it are common numbers of rows; a larger product is worth compiling a kernel.
-_ROWS, _LARGE = 256, 2**28
+from lexveil.privacy.dp.clipping.products import multiply_rows
 
 
 class UnsupportedLayerError(ValueError):
@@ -213,19 +210,6 @@ _FORWARD: Mapping[type[nn.Module], Callable[..., Any]] = {
 }
 
 
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return x weight^T + bias.
-
-    oneDNN compiles a kernel for every new shape, which small products must not pay for.
-    """
-    rows = x.shape[0]
-    whole = rows - rows % _ROWS
-    if rows * weight.numel() > _LARGE or whole == rows:
-        return linear(x, weight, bias)
-    rest = functional.linear(x[whole:], weight, bias)
-    return torch.cat([linear(x[:whole], weight, bias), rest]) if whole else rest
-
-
 class _TracedLinear(torch.autograd.Function):
     """A linear layer with constant weights; calls `keep(x, dy)` in the backward pass."""
 
@@ -240,7 +224,7 @@ class _TracedLinear(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.keep = keep
-        return _product(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], weight.shape[0])
+        return multiply_rows(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -251,7 +235,7 @@ class _TracedLinear(torch.autograd.Function):
         ctx.keep(x.detach(), dy)
         if not ctx.needs_input_grad[0]:
             return (None,) * 5
-        dx = _product(dy.view(-1, dy.shape[-1]), weight.t()).view(x.shape)
+        dx = multiply_rows(dy.view(-1, dy.shape[-1]), weight.t()).view(x.shape)
         return (dx, None, None, None, None)
 
 

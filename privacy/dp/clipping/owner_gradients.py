@@ -24,8 +24,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lexveil.privacy.dp.clipping.factors import Factors, ItemGradients, LayerGradients, Owners, TokenGradients
-from lexveil.privacy.dp.clipping.products import linear, multiply_transposed
+from lexveil.privacy.dp.clipping.factors import (
+    Factors,
+    InputProducts,
+    ItemGradients,
+    LayerGradients,
+    Owners,
+    TokenGradients,
+)
+from lexveil.privacy.dp.clipping.products import linear, multiply_following_rows, multiply_transposed
 
 # Gradients may take this many times the memory of the factors they replace.
 _MEMORY_RATIO = 1.4
@@ -38,7 +45,6 @@ _SMALL = 128
 # Below this, products in single precision are no faster than in double.
 _FEWEST_TERMS = 16
 _BLOCK = 512
-_CHUNK = 8
 # Beyond it, products of four single-precision numbers may overflow.
 _LARGEST = 1e8
 # Charges up to it leave room for the products and sums of four double-precision numbers.
@@ -147,6 +153,7 @@ class _Flat:
         per_item: Number of rows per item.
         sizes: |delta| and |input| of each row, float64, shape (2, rows).
         charges: Most that rounding may change the square of an owner's norm, float64, shape (owners,).
+        products: Those of `Factors`, in the order of the owners.
     """
 
     delta: Tensor
@@ -156,6 +163,7 @@ class _Flat:
     per_item: int
     sizes: Tensor
     charges: Tensor
+    products: InputProducts | None = None
 
     @property
     def single(self) -> bool:
@@ -169,17 +177,22 @@ class _Flat:
         inputs = owners.arrange(torch.cat(several, -1) if len(several) > 1 else several[0]).flatten(0, 1)
         if delta.dtype not in (torch.float32, torch.float64):
             delta, inputs = delta.float(), inputs.float()
-        sizes = _sizes(delta, inputs, len(kept.biases))
+        products = kept.products
+        if products is not None and (products.ones, products.values.dtype) != (len(kept.biases), delta.dtype):
+            products = None  # they are those of another layer
+        if products is not None and owners.order is not None:
+            products = products.at(owners.order)
+        sizes = _sizes(delta, inputs, len(kept.biases), products)
         # Rounding is charged as in the first precision also after the change to the second, which one owner
         # causes for all.
         kind = torch.finfo(delta.dtype)
         if delta.dtype == torch.float32 and not bool((sizes <= _LARGEST).all()):
-            delta, inputs = delta.double(), inputs.double()
+            delta, inputs, products = delta.double(), inputs.double(), None
             sizes = _sizes(delta, inputs, len(kept.biases))
         per_item = kept.delta.shape[1]
         charges = _charges(sizes, kind, delta.shape[1] + inputs.shape[1] + 16, per_item, owners)
         widths = {name: x.shape[-1] for name, x in kept.weights.items()}
-        return cls(delta, inputs, widths, kept.biases, per_item, sizes, charges)
+        return cls(delta, inputs, widths, kept.biases, per_item, sizes, charges, products)
 
 
 def _make_naming(flat: _Flat) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
@@ -196,11 +209,14 @@ def _make_naming(flat: _Flat) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
     return name_sums
 
 
-def _sizes(delta: Tensor, inputs: Tensor, biases: int) -> Tensor:
+def _sizes(delta: Tensor, inputs: Tensor, biases: int, products: InputProducts | None = None) -> Tensor:
     """Return |delta| and |input| of each row, float64, shape (2, rows).
 
     A bias counts as the weight of an input of 1.
     """
+    if products is not None:
+        of_delta = torch.linalg.vector_norm(delta, dim=1)
+        return torch.stack([of_delta, products.values[:, 0].sqrt()]).double()
     sizes = torch.stack([torch.linalg.vector_norm(x, dim=1) for x in (delta, inputs)]).double()
     sizes[1].square_().add_(biases).sqrt_()
     return sizes
@@ -230,13 +246,15 @@ class _Formed:
     """Every owner's gradient is computed, and the factors are freed."""
 
     def __init__(self, flat: _Flat, owners: Owners) -> None:
-        self._grads = flat.delta.new_zeros(owners.count, flat.delta.shape[1], flat.inputs.shape[1])
+        # One tensor each: an array of all would be filled with zeros first, and copied into.
+        self._grads: dict[int, Tensor] = {}
         squares = torch.zeros(owners.count, dtype=torch.float64, device=flat.delta.device)
         for owner, rows in owners.spans(flat.per_item):
             gradient = multiply_transposed(flat.delta[rows], flat.inputs[rows])
             # While it is in the cache.
             squares[owner] = _squared(gradient)
             self._grads[owner] = gradient
+        self._single, self._shape = flat.single, (flat.delta.shape[1], flat.inputs.shape[1])
         self._bias = _summed_rows(flat, owners)
         self._name_sums = _make_naming(flat)
         self.squared_norms = squares + len(flat.biases) * self._bias.square().sum(1)
@@ -244,12 +262,22 @@ class _Formed:
         self.finite = flat.charges <= _LARGEST_CHARGE
 
     def mass(self, factors: Tensor) -> float:
-        if self._grads.dtype == torch.float64:
-            return 0.0
-        return float(factors @ self.squared_bounds.sqrt())
+        return float(factors @ self.squared_bounds.sqrt()) if self._single else 0.0
 
     def weighted_sum(self, factors: Tensor, terms: int) -> dict[str, Tensor]:
-        total = _weighted(self._grads.flatten(1), factors, terms).view(self._grads.shape[1:])
+        """Add `terms` owners at a time in single precision, if these are many, and the rest in double."""
+        weights, together = factors.tolist(), terms if self._single and terms >= _FEWEST_TERMS else 1
+        total = torch.zeros(self._shape, dtype=torch.float64, device=factors.device)
+        owners = list(self._grads)
+        for start in range(0, len(owners), together):
+            first, *others = owners[start : start + together]
+            if together == 1:
+                total.add_(self._grads[first].double(), alpha=weights[first])
+                continue
+            some = self._grads[first] * weights[first]
+            for owner in others:
+                some.add_(self._grads[owner], alpha=weights[owner])
+            total += some
         return self._name_sums(total, factors @ self._bias)
 
 
@@ -301,6 +329,8 @@ def _squared_norms(flat: _Flat, owners: Owners) -> Tensor:
     most = int(rows.max()) if rows.numel() else 0
     if most <= 1:
         return owners.sum_items((flat.sizes[0] * flat.sizes[1]).square())
+    if flat.products is not None and most <= flat.products.values.shape[1]:
+        return owners.sum_items(_squares_by_products(flat.delta, flat.products.values)).clamp_(min=0)
     squares = torch.zeros_like(rows, dtype=torch.float64)
     short = rows <= _REACH
     if int(short.sum()) > 1:
@@ -313,6 +343,14 @@ def _squared_norms(flat: _Flat, owners: Owners) -> Tensor:
             if not done[owner]:
                 squares[owner] = _squared_norm(flat, of_owner)
     return squares.clamp(min=0)
+
+
+def _squares_by_products(delta: Tensor, products: Tensor) -> Tensor:
+    """Return each row's part of its owner's squared norm, float64, shape (rows,).
+
+    Only delta is multiplied: the products of the inputs, which do not change, were kept.
+    """
+    return multiply_following_rows(delta, products.shape[1]).mul_(products).sum(1).double()
 
 
 def _squared_norm(flat: _Flat, rows: slice) -> Tensor:
@@ -427,19 +465,6 @@ def _column_sums(values: Tensor, terms: int) -> Tensor:
     """Return the sums over the rows, `terms` of them at a time in single precision. Float64."""
     parts = [some.sum(0) for some in values.split(max(terms, 1))]
     return torch.stack(parts).sum(0, dtype=torch.float64)
-
-
-def _weighted(grads: Tensor, factors: Tensor, terms: int) -> Tensor:
-    """Return the sum of factor * gradient over (owners, n), `terms` owners at a time in single precision."""
-    if grads.dtype == torch.float64:
-        return factors @ grads
-    single = terms >= _FEWEST_TERMS
-    total = torch.zeros(grads.shape[1], dtype=torch.float64, device=grads.device)
-    # All of them in double precision would double the memory.
-    step = terms if single else _CHUNK
-    for some, weights in zip(grads.split(step), factors.split(step), strict=True):
-        total += torch.mv(some.t(), weights.float()) if single else torch.mv(some.double().t(), weights)
-    return total
 
 
 def _squared(matrix: Tensor) -> Tensor:

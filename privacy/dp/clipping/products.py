@@ -13,6 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+# Rows that are multiplied together.
+_WINDOW = 16
+# Multiples of it are common numbers of rows; a larger product is worth compiling a kernel.
+_ROWS, _LARGE = 256, 2**28
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return x weight^T + bias, like functional.linear.
@@ -22,6 +27,19 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if can_use_onednn(x, weight):
         return torch.ops.mkldnn._linear_pointwise(_dense(x), _dense(weight), bias, "none", [], "")
     return functional.linear(x, weight, bias)
+
+
+def multiply_rows(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return x weight^T + bias for any number of rows. Shapes: those of `linear`.
+
+    oneDNN compiles a kernel for every new shape, which small products must not pay for.
+    """
+    rows = x.shape[0]
+    whole = rows - rows % _ROWS
+    if rows * weight.numel() > _LARGE or whole == rows:
+        return linear(x, weight, bias)
+    rest = functional.linear(x[whole:], weight, bias)
+    return torch.cat([linear(x[:whole], weight, bias), rest]) if whole else rest
 
 
 def pack_weight(weight: Tensor, rows: int) -> Tensor:
@@ -48,6 +66,27 @@ def linear_add(x: Tensor, weight: Tensor, added: Tensor) -> Tensor:
 def multiply_transposed(delta: Tensor, x: Tensor) -> Tensor:
     """Return delta^T x. Shapes: delta (rows, out), x (rows, in); result (out, in)."""
     return linear(delta.t(), x.t())
+
+
+def multiply_following_rows(rows: Tensor, reach: int) -> Tensor:
+    """Return the inner products of each row with itself and the following ones; beyond the last, zeros.
+
+    Args:
+        rows: Shape (n, width).
+        reach: How many rows, itself included.
+
+    Returns:
+        Column k holds the product with the k-th row after it. Shape: (n, reach).
+    """
+    n, width = rows.shape
+    blocks = -(-n // _WINDOW)
+    padded = rows.new_zeros(blocks * _WINDOW + reach, width)
+    padded[:n] = rows
+    windows = padded.as_strided((blocks, _WINDOW + reach, width), (_WINDOW * width, width, 1))
+    gram = torch.bmm(padded[: blocks * _WINDOW].view(blocks, _WINDOW, width), windows.transpose(1, 2))
+    # Row i of a block starts at its own column.
+    step = _WINDOW + reach
+    return gram.as_strided((blocks, _WINDOW, reach), (_WINDOW * step, step + 1, 1)).reshape(-1, reach)[:n]
 
 
 def can_use_onednn(*operands: Tensor) -> bool:

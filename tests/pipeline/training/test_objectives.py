@@ -17,6 +17,7 @@ from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.training.objectives import build_objective, draw_head, try_one_step
+from lexveil.privacy.dp.engine import ClosedLoss
 
 
 def model_of(encoder: PublicEncoder, objective: Any = "classify", kind: Any = "linear") -> FeatureModel:
@@ -26,11 +27,16 @@ def model_of(encoder: PublicEncoder, objective: Any = "classify", kind: Any = "l
 @pytest.mark.parametrize(
     ("objective", "loss"), [("classify", classification_loss), ("multilabel", multilabel_loss)]
 )
-def test_labels_are_learned_by_the_model_itself(
+def test_labels_are_learned_by_the_model_itself_or_its_head_alone(
     encoder: PublicEncoder, objective: str, loss: Callable[..., Tensor]
 ) -> None:
     model = model_of(encoder, objective)
-    assert build_objective(model) == (model, loss)
+    target, found = build_objective(model)
+    assert target is model.head
+    assert isinstance(found, ClosedLoss)
+    assert found.loss is loss
+    model.logit_scale = 2.0  # the head alone would compute something else
+    assert build_objective(model)[0] is model
 
 
 def test_denoising_corrupts_what_the_model_sees_by_torchs_generator(encoder: PublicEncoder) -> None:
