@@ -93,7 +93,8 @@ def _run_stages(
     _require_labels(workspace)
     encoding = get_encoding(workspace.settings.train.model)
     encoded = monitor.run_stage("encode", lambda: encode(workspace, encoding, each))
-    trained = monitor.run_stage("train", lambda: once("train", lambda: _find_or_train(workspace, each)))
+    warm = masked.done_now > 0  # its processes have the detector, which this one would load for some names
+    trained = monitor.run_stage("train", lambda: once("train", lambda: _find_or_train(workspace, each, warm)))
     name = trained.saved.name
     features = monitor.run_stage("extract", lambda: extract(workspace, name, each, request.run_id))
     evaluation = monitor.run_stage("evaluate", lambda: once("evaluate", lambda: evaluate(workspace, name)))
@@ -111,11 +112,11 @@ def _require_labels(workspace: Workspace) -> None:
         raise TrainingRefusedError(NO_LABELS)
 
 
-def _find_or_train(workspace: Workspace, each: ForEach) -> TrainingOutcome:
+def _find_or_train(workspace: Workspace, each: ForEach, each_has_detector: bool) -> TrainingOutcome:
     """Return the model of this recipe, trained only if there is none: new documents never spend epsilon."""
     known = find_current_model(workspace)
     if known is None:
-        return train(workspace, each)
+        return train(workspace, each, each_has_detector=each_has_detector)
     reconcile_ledger(workspace)
     return TrainingOutcome(known, new=False)
 

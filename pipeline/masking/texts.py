@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from lexveil.nlp.detection.detector import KnownName
 from lexveil.nlp.masking.anonymize import CheckedText, anonymize_text
@@ -12,9 +15,12 @@ from lexveil.nlp.masking.mask import mask_text
 from lexveil.nlp.masking.scope import DocumentNames, Scope
 from lexveil.nlp.text import Span
 from lexveil.pipeline.masking.detector import detect_long_texts
+from lexveil.pipeline.records import ForEach, Shard, ShardResult
 from lexveil.pipeline.settings import MaskSettings
+from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.pseudonyms import surrogate_seed
+from lexveil.privacy.vault import seal, unseal
 
 HELD_BACK = "second_pass"  # reason of documents in the quarantine that failed the second pass
 
@@ -58,6 +64,50 @@ def mask_names(workspace: Workspace, names: Sequence[str]) -> list[str]:
     key = workspace.keys.purpose_key("surrogates-of-names")
     checked = mask_texts(names, workspace.settings.mask, key) if names else []
     return ["withheld" if text.verdict == "FAIL" else text.text for text in checked]
+
+
+def mask_names_by(each: ForEach, workspace: Workspace, names: Sequence[str]) -> list[str]:
+    """Mask names like `mask_names`, in a worker: it has the detector already, this process would load it.
+
+    What a worker returns may be logged by a scheduler, so it leaves the names in a sealed file.
+
+    Args:
+        each: runs it in a worker.
+        workspace: the workspace.
+        names: the names.
+    """
+    if not names:
+        return []
+    work = _NameMasking(workspace, tuple(names))
+    key, shard = work.key, Shard(0, secrets.token_hex(16))
+    try:
+        list(each("names", work, [shard]))
+        content = unseal(key, work.path.read_bytes(), shard.key)
+    finally:
+        work.path.unlink(missing_ok=True)
+    return [str(name) for name in json.loads(content)]
+
+
+@dataclass(frozen=True, slots=True)
+class _NameMasking:
+    """The work of a worker: it masks the names."""
+
+    workspace: Workspace
+    names: tuple[str, ...] = field(repr=False)
+
+    @property
+    def key(self) -> bytes:
+        return self.workspace.keys.purpose_key("masked-names")
+
+    @property
+    def path(self) -> Path:
+        # After a kill, the next detection removes it, as what other workers left.
+        return self.workspace.found / "names.partial"
+
+    def __call__(self, shard: Shard) -> ShardResult:
+        masked = json.dumps(mask_names(self.workspace, self.names)).encode()
+        write_bytes(self.path, seal(self.key, masked, shard.key), mode=0o600)
+        return ShardResult(shard.index, shard.key, 0, "", {})
 
 
 def find_spans_to_mask(

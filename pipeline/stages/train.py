@@ -11,13 +11,14 @@ from lexveil.nlp.encoders.config import ModelConfig
 from lexveil.pipeline.errors import TrainingRefusedError, TrainingStoppedError
 from lexveil.pipeline.masking.decisions import compute_decisions_digests
 from lexveil.pipeline.masking.record import build_masking_record
-from lexveil.pipeline.masking.texts import mask_names
+from lexveil.pipeline.masking.texts import mask_names, mask_names_by
 from lexveil.pipeline.models.card import LabelSource, ModelCard
 from lexveil.pipeline.models.encoding import encoded_folder, get_encoding
 from lexveil.pipeline.models.saved import SavedModel, find_model, save_model
 from lexveil.pipeline.records import ForEach, Progress, format_moment, run_one_by_one
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.charges import describe_relation
+from lexveil.pipeline.training.classes import MaskNames
 from lexveil.pipeline.training.data import Split, load_split
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, choose_device, fit
 from lexveil.pipeline.training.identity import (
@@ -66,7 +67,11 @@ class TrainingOutcome:
 
 
 def train(
-    workspace: Workspace, each: ForEach = run_one_by_one, progress: Progress | None = None
+    workspace: Workspace,
+    each: ForEach = run_one_by_one,
+    progress: Progress | None = None,
+    *,
+    each_has_detector: bool = False,
 ) -> TrainingOutcome:
     """Train the configured model on the workspace's documents.
 
@@ -81,6 +86,8 @@ def train(
         workspace: the workspace.
         each: runs the shards of the encoding.
         progress: listener for the training steps.
+        each_has_detector: the processes of `each` have just masked documents, so they mask the names of
+            classes, too.
 
     Raises:
         TrainingRefusedError: the documents, the settings or the machine cannot train the model.
@@ -90,8 +97,9 @@ def train(
     choose_device(workspace.settings.train)
     encode(workspace, get_encoding(workspace.settings.train.model), each)
     group = Group.join()
+    mask = partial(mask_names_by, each) if each_has_detector else mask_names
     try:
-        return _train_in_group(workspace, group, progress)
+        return _train_in_group(workspace, group, partial(mask, workspace), progress)
     finally:
         group.leave()
 
@@ -108,7 +116,7 @@ def run_helper_rank(workspace: Workspace) -> None:
     choose_device(workspace.settings.train)
     group = Group.join()
     try:
-        run = _prepare(workspace, group)
+        run = _prepare(workspace, group, partial(mask_names, workspace))
         secret = group.broadcast_bytes()
         if secret:
             reserved = RunSecret.from_bytes(secret)
@@ -129,8 +137,10 @@ class _Run:
     digest: str
 
 
-def _train_in_group(workspace: Workspace, group: Group, progress: Progress | None) -> TrainingOutcome:
-    run = _prepare(workspace, group)
+def _train_in_group(
+    workspace: Workspace, group: Group, mask: MaskNames, progress: Progress | None
+) -> TrainingOutcome:
+    run = _prepare(workspace, group, mask)
     with _broadcasting(group) as broadcast, open_reconciled_ledger(workspace) as (ledger, population):
         documents = compute_documents_digest(workspace, compute_decisions_digests(workspace))
         if (existing := find_trained_model(workspace, run.split, documents)) is not None:
@@ -170,9 +180,9 @@ def _train_in_group(workspace: Workspace, group: Group, progress: Progress | Non
     return TrainingOutcome(saved, True, result.unprotected_loss, result.unprotected_zeros)
 
 
-def _prepare(workspace: Workspace, group: Group) -> _Run:
+def _prepare(workspace: Workspace, group: Group, mask: MaskNames) -> _Run:
     """Load and check what the run trains on, in agreement with the other processes."""
-    split = load_split(workspace, partial(mask_names, workspace))
+    split = load_split(workspace, mask)
     try:
         plan = plan_training(workspace.settings.train, split)
     except ValueError as error:
