@@ -62,7 +62,9 @@ def _private(module: nn.LSTM, keeper: BookKeeper, x: Tensor) -> Callable[[], Non
 
     def step() -> None:
         _loss(module, x).backward()
-        grads = keeper.owner_clipped_sum(owners, BATCH, 1.0).grads
+        clipped = keeper.owner_clipped_sum(owners, BATCH, 1.0).grads
+        # As the engine does: parts of one tensor, and biases with one gradient, become sums of their own.
+        grads = {name: part.clone(memory_format=torch.contiguous_format) for name, part in clipped.items()}
         noise.add(grads)
         _update(module, grads)
 
