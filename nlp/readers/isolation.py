@@ -44,6 +44,7 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 _PIECE = 1 << 20
 _CALLS_PER_PROCESS = 2_000
+_LARGE_FRAME_BYTES = 4 << 20
 _ENVIRONMENT = ("HOME", "PYTHON*", "TESS*", "OMP_*", "COV_*")
 # The only types accepted from the process, which hostile bytes may have taken over.
 _DATA = {
@@ -224,7 +225,7 @@ class _Process:
         self._requests, self._answers = self._popen.stdin, self._popen.stdout.fileno()
         self._poll = select.poll()
         self._poll.register(self._answers, select.POLLIN)
-        self._calls = 0
+        self._calls = self._largest_frame = 0
         self.is_ready = False
         try:
             self._read(1, time.monotonic() + _START_SECONDS)
@@ -235,7 +236,8 @@ class _Process:
 
     def is_usable(self) -> bool:
         """Return True if the process can take another call."""
-        used_up = self._calls >= _CALLS_PER_PROCESS
+        # What has held a large document keeps its memory.
+        used_up = self._calls >= _CALLS_PER_PROCESS or self._largest_frame > _LARGE_FRAME_BYTES
         is_own = self._owner == os.getpid()
         return self.is_ready and is_own and not used_up and self._popen.poll() is None
 
@@ -323,6 +325,7 @@ class _Process:
         deadline = time.monotonic() + seconds
         head = self._read(1 + LENGTH.size, deadline)
         (length,) = LENGTH.unpack(head[1:])
+        self._largest_frame = max(self._largest_frame, length)
         return bytes(head[:1]), self._read(length, deadline)
 
     def _read(self, length: int, deadline: float) -> bytearray:

@@ -316,6 +316,17 @@ def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
     assert not [*(tmp_path / "tmp").iterdir()]
 
 
+def test_a_process_that_has_read_a_large_document_does_not_wait_for_the_next(tmp_path: Path) -> None:
+    """It kept the memory, beside what finding and masking the document take."""
+    counts: list[int] = []
+    for characters in (100, 6 << 20):
+        (reading,) = isolation.read_documents(_write(tmp_path / "a.txt", b"words " * (characters // 6)))
+        assert not reading.reason
+        processes = "/proc/self/task/*/children"
+        counts.append(sum(len(path.read_text().split()) for path in Path("/").glob(processes[1:])))
+    assert counts[0] - counts[1] == 1
+
+
 def _is_gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
