@@ -243,6 +243,9 @@ def test_a_workspace_with_a_joint_model_is_backed_up_and_documents_are_erased(
     assert recovered.code == 0, recovered.err
     verified = call(capsys, "join", "verify", rehearsed.agreement, "-w", again, *config, "--json")
     assert verified.json["weights"] == "as the signed sums give them"
+    finished = call(capsys, "join", "train", rehearsed.agreement, "-w", again, *config, "--json")
+    assert finished.code == 0, finished.err
+    assert not finished.json["new"]
     (first, *_) = sorted(rehearsed.open(2).catalogue.read().column("doc_id").to_pylist())
     erased = call(capsys, "erase", first, "-w", again, *config, "--json")
     assert erased.code == 0, erased.err

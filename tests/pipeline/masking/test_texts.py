@@ -50,14 +50,14 @@ def test_a_worker_masks_them_as_this_process_would(workspace: Workspace) -> None
 
 
 def test_without_names_no_worker_is_asked(workspace: Workspace) -> None:
-    def nobody(*_: object) -> Iterator[ShardResult]:
+    def nobody(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
         pytest.fail("asked")
 
     assert mask_names_by(nobody, workspace, []) == []
 
 
 def test_nothing_stays_where_a_worker_fails_or_is_killed(workspace: Workspace) -> None:
-    def fail(_stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
+    def fail(stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
         yield work(shards[0])
         raise MemoryError
 

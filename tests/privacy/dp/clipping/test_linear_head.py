@@ -122,6 +122,7 @@ def test_the_gradients_are_those_of_the_losses():
         logits = (30 * torch.randn(9, CLASSES, generator=generator)).double().requires_grad_()
         loss(logits, targets).sum().backward()
         losses, gradient = loss.with_gradient(logits.detach(), targets)
+        assert logits.grad is not None
         assert torch.allclose(gradient, logits.grad, rtol=0, atol=1e-15)
         assert torch.allclose(losses, loss(logits.detach(), targets), rtol=1e-15)
 
