@@ -194,7 +194,7 @@ def local(
     each = Shipping()
     ingest(workspace.with_settings(settings), sources, each)
     mask(workspace.with_settings(settings), each)
-    name = train(workspace.with_settings(settings), each).saved.name
+    name = train(workspace.with_settings(settings), each, each_has_detector=True).saved.name
     extract(workspace.with_settings(settings), name, each)
     return Ran(workspace, settings, {"model": name}, each.done)
 
