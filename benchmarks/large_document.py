@@ -43,7 +43,7 @@ def child(folder: Path, detector: str) -> None:
     from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
 
     keep_model_libraries_out_of_presidio()  # as the command and its workers do
-    from lexveil.pipeline.masking.vault import restore_document
+    from lexveil.pipeline.masking.vault import restore_pieces
     from lexveil.pipeline.settings import Settings
     from lexveil.pipeline.stages.find import find
     from lexveil.pipeline.stages.ingest import ingest
@@ -65,8 +65,14 @@ def child(folder: Path, detector: str) -> None:
     timed("find", lambda: find(workspace.with_settings(settings)))
     manifest = timed("mask", lambda: mask(workspace.with_settings(settings)))
     doc_id = str(workspace.with_settings(settings).catalogue.read().column("doc_id")[0])
-    text = restore_document(workspace.with_settings(settings), doc_id)
-    same = text == (folder / "corpus" / "large.txt").read_text(encoding="utf-8")
+
+    def compare() -> bool:
+        """Restore the document as `lexveil restore` does, and compare it with its file piece by piece."""
+        with (folder / "corpus" / "large.txt").open(encoding="utf-8") as source:
+            pieces = restore_pieces(workspace.with_settings(settings), doc_id)
+            return all(source.read(len(piece)) == piece for piece in pieces) and not source.read(1)
+
+    same = timed("restore", compare)
     print(json.dumps({**took, "counts": manifest.counts(), "restored": same}))
 
 
