@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -79,7 +80,8 @@ def child(folder: Path, detector: str) -> None:
 def follow(command: list[str]) -> tuple[dict[str, Any], int]:
     """Run a command; return the JSON that it prints, and the MiB that it and its children held at once."""
     peak = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # as workers have; several wait for each other busily
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=one_thread) as process:
         while process.poll() is None:
             peak = max(peak, sum(map(count_resident, list_tree(process.pid))))
             time.sleep(0.2)
