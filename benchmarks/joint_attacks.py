@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ from lexveil.pipeline.training.recipes import plan_training
 from lexveil.privacy.dp.batches import Batch
 from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.dp.randomness import SecureRandom
-from lexveil.privacy.joint.audit import JointTraining
+from lexveil.privacy.joint.audit import Change, JointTraining
 from lexveil.privacy.joint.noise import Integers, Sharing, plan_noise
 from lexveil.privacy.joint.offices import Offices
 from lexveil.privacy.joint.summing import Evidence, Summing
@@ -55,17 +55,14 @@ TOKENS, LONE = 32, 10
 MOST_OVER_CHANCE = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded(JointTraining):
-    """Keeps the opened sums of the first office."""
+def keep_sums(totals: dict[int, Integers]) -> Change:
+    """Return what keeps the opened sums of the first office in `totals`, by step."""
 
-    totals: dict[int, Integers] = field(default_factory=dict)
+    def change(index: int, plan: TrainingPlan, offices: Offices) -> tuple[TrainingPlan, Offices]:
+        seen = replace(offices, summing=Keeping(offices.summing, totals)) if index == 0 else offices
+        return plan, seen
 
-    def train_office(
-        self, index: int, model: Any, data: Any, loss: Any, plan: Any, offices: Offices, *more: Any
-    ) -> None:
-        seen = replace(offices, summing=Keeping(offices.summing, self.totals)) if index == 0 else offices
-        JointTraining.train_office(self, index, model, data, loss, plan, seen, *more)
+    return change
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +185,11 @@ def train_course(
     noise = plan_noise(plan.noise_multiplier, plan.max_grad_norm, weights, sharing)
     total = sharing.offices**0.5 * noise.deviation * 2.0**-noise.bits / plan.max_grad_norm
     plan = replace(plan, learning_rate=plan.learning_rate * plan.noise_multiplier / total)
-    recorded = Recorded(sharing)
+    totals: dict[int, Integers] = {}
+    training = JointTraining(sharing, change=keep_sums(totals))
     dealt = Dealt(tuple(OwnerData(part, config.kind, settings.max_items_per_owner) for part in parts))
-    recorded(target, dealt, loss, plan, SecureRandom(bytes([1]) * 32), max_items=2048)
-    return JointCourse(config, plan, noise, dealt.n_owners, lambda step: recorded.totals[step])
+    training(target, dealt, loss, plan, SecureRandom(bytes([1]) * 32), max_items=2048)
+    return JointCourse(config, plan, noise, dealt.n_owners, totals.__getitem__)
 
 
 def attack_tokens(records: Any, split: Split, settings: TrainSettings) -> dict[str, float]:

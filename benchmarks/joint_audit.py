@@ -14,16 +14,14 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
 
 from benchmarks.contract import Figure, Outcome, run
 from lexveil.privacy.dp.audit.gate import Verdict
-from lexveil.privacy.dp.batches import OwnerBatches
-from lexveil.privacy.dp.engine import Loss, TrainingPlan
+from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.joint.audit import JointTraining, audit_joint_training
 from lexveil.privacy.joint.noise import Sharing
@@ -42,7 +40,7 @@ class StaleRandom(SecureRandom):
         return super().integers(label, step, n)
 
 
-Change = Callable[[TrainingPlan, Offices], tuple[TrainingPlan, Offices]]
+Fault = Callable[[TrainingPlan, Offices], tuple[TrainingPlan, Offices]]
 
 
 def _no_share(plan: TrainingPlan, offices: Offices) -> tuple[TrainingPlan, Offices]:
@@ -61,7 +59,7 @@ def _stale(plan: TrainingPlan, offices: Offices) -> tuple[TrainingPlan, Offices]
     return plan, replace(offices, random=StaleRandom(offices.random.export_key()))
 
 
-FAULTS: dict[str, Change] = {
+FAULTS: dict[str, Fault] = {
     "no_share": _no_share,
     "half_share": _half_share,
     "clip_missed_by_3": _unclipped,
@@ -69,27 +67,12 @@ FAULTS: dict[str, Change] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Faulty(JointTraining):
-    """One office has a fault."""
-
-    change: Change = _no_share
-    office: int = 0
-
-    def train_office(
-        self,
-        index: int,
-        model: nn.Module,
-        data: OwnerBatches,
-        loss: Loss,
-        plan: TrainingPlan,
-        offices: Offices,
-        on_step: Callable[[int], None] | None,
-        max_items: int,
-    ) -> None:
-        if index == self.office:
-            plan, offices = self.change(plan, offices)
-        JointTraining.train_office(self, index, model, data, loss, plan, offices, on_step, max_items)
+def build_faulty(sharing: Sharing, fault: Fault, office: int) -> JointTraining:
+    """Return a training in which one office has a fault."""
+    return JointTraining(
+        sharing,
+        change=lambda index, plan, offices: fault(plan, offices) if index == office else (plan, offices),
+    )
 
 
 def watched(training: JointTraining, seed: int) -> tuple[Verdict, float]:
@@ -111,9 +94,9 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         "highest_lower_bound": Figure(max(v.epsilon_lower_bound for v, _ in right), 1.0, "epsilon", "lower"),
     }
     tests: dict[str, dict[str, int]] = {}
-    for name, change in FAULTS.items():
+    for name, fault in FAULTS.items():
         honest = JointTraining(sharing).honest
-        verdicts = [watched(Faulty(sharing, change=change, office=seed % honest), seed)[0] for seed in seeds]
+        verdicts = [watched(build_faulty(sharing, fault, seed % honest), seed)[0] for seed in seeds]
         found = sum(not verdict.passed for verdict in verdicts)
         figures[f"found_{name}"] = Figure(found, len(seeds), "runs", "higher")
         tests[name] = dict(Counter(test for verdict in verdicts for test in verdict.failed))

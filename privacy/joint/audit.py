@@ -32,6 +32,9 @@ from lexveil.privacy.joint.noise import Integers, Sharing, plan_noise
 from lexveil.privacy.joint.offices import Offices
 from lexveil.privacy.joint.summing import Evidence
 
+# Changes what the office of an index trains with.
+Change = Callable[[int, TrainingPlan, Offices], tuple[TrainingPlan, Offices]]
+
 
 @dataclass(frozen=True, slots=True)
 class JointTraining:
@@ -40,10 +43,12 @@ class JointTraining:
     Attributes:
         sharing: The offices, and how many of them collude.
         shift: Index of the office that has the first owner; the next one has the next owner, in turn.
+        change: Plants a fault, or a listener; None: the offices' own code as it is.
     """
 
     sharing: Sharing
     shift: int = 0
+    change: Change | None = None
 
     @property
     def honest(self) -> int:
@@ -71,10 +76,22 @@ class JointTraining:
             own = type(random)(random.derive(f"office {index}"))
             offices = Offices(_Seat(table, index), _Forgetful(), noise, own, data.n_owners)
             part = _Part(data, range((index - self.shift) % self.honest, data.n_owners, self.honest))
+            own_plan = plan
+            if self.change is not None:
+                own_plan, offices = self.change(index, plan, offices)
             listener = on_step if index == 0 else None
             try:
                 table.wait(index)
-                self.train_office(index, models[index], part, loss, plan, offices, listener, max_items)
+                train(
+                    models[index],
+                    part,
+                    loss,
+                    own_plan,
+                    offices.random,
+                    on_step=listener,
+                    max_items=max_items,
+                    group=offices,
+                )
             except BaseException as error:
                 failures.append(error)
                 table.give_up()
@@ -88,21 +105,6 @@ class JointTraining:
             thread.join()
         if failures:
             raise failures[0]
-
-    def train_office(
-        self,
-        index: int,
-        model: nn.Module,
-        data: OwnerBatches,
-        loss: Loss,
-        plan: TrainingPlan,
-        offices: Offices,
-        on_step: Callable[[int], None] | None,
-        max_items: int,
-    ) -> None:
-        """Train the model of one office. A test of the gate plants its faults here."""
-        del index
-        train(model, data, loss, plan, offices.random, on_step=on_step, max_items=max_items, group=offices)
 
 
 def audit_joint_training(
