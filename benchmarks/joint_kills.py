@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
-import random
 import resource
 import shutil
 import signal
@@ -30,26 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contract import Figure, Outcome, run
+from fixtures.offices import write_records, write_settings
 
 OFFICES, STEPS = 3, 6
-WORDS = {
-    "lease": "The tenant shall pay rent to the landlord for the premises",
-    "employment": "The employee shall receive a salary from the employer and vacation",
-    "loan": "The borrower shall repay the principal with interest to the lender",
-}
-SETTINGS = f"""
-[train]
-labels = {json.dumps(list(WORDS))}
-representation = "embedding"
-steps = {STEPS}
-delta = 1e-3
-[ledger]
-limit_delta = 1e-3
-[mask]
-detector = "rules"
-[ingest]
-owner_field = "owner"
-"""
 _PATIENCE = 20
 # Messages to two offices: the agreement's signatures, the number of steps, the records; then three a step.
 _BEFORE_STEPS, _A_STEP = 6, 6
@@ -193,15 +174,8 @@ def prepare(folder: Path) -> Stage:
     from lexveil.pipeline.settings import load_settings
 
     config, records = folder / "lexveil.toml", folder / "records.jsonl"
-    config.write_text(SETTINGS)
-    drawn = random.Random(5)
-    lines: list[str] = []
-    for number in range(60):
-        label = drawn.choice(list(WORDS))
-        text = " ".join(drawn.choices(WORDS[label].split(), k=20)) + f", clause {number}."
-        record = {"id": f"d{number}", "text": text, "label": label, "owner": f"client-{number % 30}"}
-        lines.append(json.dumps(record))
-    records.write_text("\n".join(lines) + "\n")
+    write_settings(config, STEPS)
+    write_records(records)
     signed = folder / "signed"
     agreement, _ = prepare_rehearsal(records, signed, load_settings(config), OFFICES, "sum", 1)
     return Stage(signed, agreement, config)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -16,29 +15,12 @@ from typing import Any
 
 import pytest
 
+from fixtures.offices import write_records, write_settings
 from tests.deadlines import HANGS_AFTER
 from tests.flows.command_line import Output, call
 
 ROOT = Path(__file__).parents[2]
 OFFICES, STEPS = 3, 25
-WORDS = {
-    "lease": "The tenant shall pay rent to the landlord for the premises",
-    "employment": "The employee shall receive a salary from the employer and vacation",
-    "loan": "The borrower shall repay the principal with interest to the lender",
-}
-SETTINGS = f"""
-[train]
-labels = {json.dumps(list(WORDS))}
-representation = "embedding"
-steps = {STEPS}
-delta = 1e-3
-[ledger]
-limit_delta = 1e-3
-[mask]
-detector = "rules"
-[ingest]
-owner_field = "owner"
-"""
 
 
 @dataclass(frozen=True)
@@ -94,15 +76,8 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 
     folder = tmp_path_factory.mktemp("joint")
     config, records = folder / "lexveil.toml", folder / "records.jsonl"
-    config.write_text(SETTINGS)
-    drawn = random.Random(5)
-    lines: list[str] = []
-    for number in range(60):
-        label = drawn.choice(list(WORDS))
-        text = " ".join(drawn.choices(WORDS[label].split(), k=20)) + f", clause {number}."
-        record = {"id": f"d{number}", "text": text, "label": label, "owner": f"client-{number % 30}"}
-        lines.append(json.dumps(record))
-    records.write_text("\n".join(lines) + "\n")
+    write_settings(config, STEPS)
+    write_records(records)
     agreement, offices = prepare_rehearsal(records, folder, load_settings(config), OFFICES, "sum", 1)
     found = Rehearsed(folder, config, [], [])
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -15,15 +14,11 @@ from typing import Any
 
 import pytest
 
+from fixtures.offices import WORDS, write_records
 from tests.deadlines import HANGS_AFTER
 
 ROOT = Path(__file__).parents[3]
 PARTING = 55  # bytes: the last record, and TLS's goodbye
-WORDS = {
-    "lease": "The tenant shall pay rent to the landlord for the premises",
-    "employment": "The employee shall receive a salary from the employer and vacation",
-    "loan": "The borrower shall repay the principal with interest to the lender",
-}
 STEPS = 2
 # Protection, number of offices, kind of model.
 CASES: dict[str, tuple[Any, int, str]] = {
@@ -34,21 +29,11 @@ CASES: dict[str, tuple[Any, int, str]] = {
 }
 
 
-def write_records(path: Path) -> None:
-    drawn = random.Random(5)
-    lines: list[str] = []
-    for number in range(48):
-        label = drawn.choice(list(WORDS))
-        text = " ".join(drawn.choices(WORDS[label].split(), k=20)) + f", clause {number}."
-        lines.append(json.dumps({"text": text, "label": label, "owner": f"client-{number % 24}"}))
-    path.write_text("\n".join(lines) + "\n")
-
-
 def script(folder: Path) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)  # forked processes have no others
-    write_records(folder / "records.jsonl")
+    write_records(folder / "records.jsonl", 48)
     return {case: run(folder, case) for case in CASES}
 
 
