@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.contract import Figure, Outcome, run
-from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp import accounting, renyi, sampled_gaussian
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
@@ -35,7 +35,7 @@ class _Measured:
 
 
 def _accountant(noise: float, rate: float, steps: int, delta: float) -> float:
-    return _epsilon_of(accounting.dp_event(noise, rate, steps), delta)
+    return _epsilon_of(sampled_gaussian.dp_event(noise, rate, steps), delta)
 
 
 def _epsilon_of(event: DpEvent, delta: float) -> float:
@@ -71,11 +71,11 @@ def _cut_epsilons(deviations: int) -> tuple[float, float, float]:
     owners, rate, steps, delta = 800, 0.5, 60, 1e-5
     most = int(owners * rate + deviations * math.sqrt(owners * rate * (1 - rate)))
     noise = accounting.noise_multiplier(2.72, rate, steps, delta)
-    cap = accounting.Truncation(most, owners)
+    cap = sampled_gaussian.Truncation(most, owners)
     event = dp_accounting.TruncatedSubsampledGaussianDpEvent(owners + 1, rate, most, noise)
     theirs = _epsilon_of(dp_accounting.SelfComposedDpEvent(event, steps), delta)
-    renyi = accounting.rdp_epsilon(noise, rate, steps, delta, truncation=cap)
-    return accounting.epsilon(noise, rate, steps, delta, truncation=cap), theirs, renyi
+    by_renyi = renyi.rdp_epsilon(noise, rate, steps, delta, truncation=cap)
+    return accounting.epsilon(noise, rate, steps, delta, truncation=cap), theirs, by_renyi
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:

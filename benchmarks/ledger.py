@@ -38,10 +38,10 @@ from typing import Any
 
 from benchmarks.contract import Figure, Outcome, run
 from fixtures.postgres import NoPostgres, new_database, server
-from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.ledger.admission import BudgetExceededError
 from lexveil.privacy.dp.ledger.chain import Entry
 from lexveil.privacy.dp.ledger.ledger import Charge, Ledger, LedgerConflictError, Population
+from lexveil.privacy.dp.sampled_gaussian import Truncation
 
 SEED = 1
 # What the ledger shows is the best of several orders, so it may not be below the best of these.

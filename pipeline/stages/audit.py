@@ -29,7 +29,8 @@ from lexveil.pipeline.training.objectives import build_objective, draw_head
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.storage import write_bytes
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.dp.audit.gate import Claim, Finding, Probe, Verdict, default_probes, run_gate
+from lexveil.privacy.dp.audit.gate import Claim, Finding, Verdict, run_gate
+from lexveil.privacy.dp.audit.synthetic_owners import Probe, default_probes
 from lexveil.privacy.joint.audit import JointTraining, audit_joint_training
 from lexveil.privacy.joint.noise import Sharing
 

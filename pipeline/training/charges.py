@@ -23,12 +23,12 @@ from lexveil.pipeline.workspace.audit_log import Entry as LogEntry
 from lexveil.pipeline.workspace.documents import split_owners
 from lexveil.pipeline.workspace.storage import read_json
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.ledger.budget import Charge, Limit, Population
 from lexveil.privacy.dp.ledger.chain import GENESIS, Entry, require_intact
 from lexveil.privacy.dp.ledger.ledger import Ledger
 from lexveil.privacy.dp.ledger.snapshot import Snapshot
 from lexveil.privacy.dp.ledger.verification import Verification
+from lexveil.privacy.dp.sampled_gaussian import Truncation
 
 FIXED_GRAPH = "fixed_graph_remove_one"
 _RELATIONS = {

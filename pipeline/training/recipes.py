@@ -9,9 +9,10 @@ from typing import Protocol
 from lexveil.nlp.encoders.config import LOGIT_SCALES, Kind, Objective
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.settings import TrainSettings
-from lexveil.privacy.dp.accounting import Truncation, noise_multiplier
+from lexveil.privacy.dp.accounting import noise_multiplier
 from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.dp.ledger.budget import Charge, Limit
+from lexveil.privacy.dp.sampled_gaussian import Truncation
 
 
 @dataclass(frozen=True, slots=True)

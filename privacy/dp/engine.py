@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lexveil.privacy.dp import accounting
-from lexveil.privacy.dp.accounting import Truncation
+from lexveil.privacy.dp import accounting, sampled_gaussian
 from lexveil.privacy.dp.batches import Batch, OwnerBatches, micro_batches
 from lexveil.privacy.dp.checkpoint import Checkpoint, TrainingState
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
@@ -25,6 +24,7 @@ from lexveil.privacy.dp.clipping.products import multiply_rows
 from lexveil.privacy.dp.group import SINGLE_PROCESS, Companions
 from lexveil.privacy.dp.noise import Grid, add_noise, choose_grid
 from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp.sampled_gaussian import Truncation
 from lexveil.privacy.dp.sampling import poisson_sample
 
 Loss = Callable[[Any, Any], Tensor]
@@ -97,7 +97,7 @@ class TrainingPlan:
     truncation: Truncation | None = None
 
     def __post_init__(self) -> None:
-        accounting.check_run(self.noise_multiplier, self.sample_rate, self.steps)
+        sampled_gaussian.check_run(self.noise_multiplier, self.sample_rate, self.steps)
         for name in ("max_grad_norm", "learning_rate"):
             value = getattr(self, name)
             if not 0 < value < math.inf:

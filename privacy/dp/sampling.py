@@ -38,7 +38,8 @@ def poisson_sample(
         shuffled batches of a fixed size are not offered, since their epsilon is larger than the one reported
         for Poisson sampling. An empty draw is a step like any other: it is charged, and it gets its noise.
         With `max_batch` the sampling is truncated Poisson and must be accounted for as such, by
-        `accounting.Truncation(max_batch, n_owners)`: where a draw is cut, one owner more displaces another.
+        `sampled_gaussian.Truncation(max_batch, n_owners)`: where a draw is cut, one owner more displaces
+        another.
         Assumptions: those of `SecureRandom`.
     """
     if n_owners < 1:

@@ -17,13 +17,12 @@ from torch import nn
 from lexveil.privacy.dp.audit.gate import (
     Claim,
     Finding,
-    Probe,
     Randomness,
     Verdict,
     audit_sensitivity,
-    default_probes,
     run_gate,
 )
+from lexveil.privacy.dp.audit.synthetic_owners import Probe, default_probes
 from lexveil.privacy.dp.batches import Batch, OwnerBatches
 from lexveil.privacy.dp.engine import Loss, TrainingPlan, train, trainable_parameters
 from lexveil.privacy.dp.randomness import SecureRandom

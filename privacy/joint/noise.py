@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp import sampled_gaussian
 from lexveil.privacy.dp.randomness import SecureRandom
 
 Integers = NDArray[np.int64]
@@ -117,7 +117,7 @@ def plan_noise(noise_multiplier: float, max_grad_norm: float, weights: int, shar
         max_grad_norm * 2**bits plus the root of the number of weights: two roundings differ by at most one
         step. An owner in several offices moves each of their sums. Assumptions: those of `BookKeeper`.
     """
-    accounting.check_run(noise_multiplier, 1.0, 1)
+    sampled_gaussian.check_run(noise_multiplier, 1.0, 1)
     if not (0 < max_grad_norm < math.inf and weights >= 1):
         raise ValueError("max_grad_norm and the number of weights must be above 0")
     bits = math.ceil(math.log2(math.sqrt(weights) / (_FINENESS * max_grad_norm)))

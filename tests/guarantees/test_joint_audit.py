@@ -42,7 +42,8 @@ def script(fault: str, way: str) -> dict[str, float]:
     import numpy as np
 
     from benchmarks.joint_audit import FAULTS
-    from lexveil.privacy.dp.audit.gate import Claim, audit_noise, audit_sensitivity, default_probes
+    from lexveil.privacy.dp.audit.gate import Claim, audit_noise, audit_sensitivity
+    from lexveil.privacy.dp.audit.synthetic_owners import default_probes
     from lexveil.privacy.dp.engine import train, trainable_parameters
     from lexveil.privacy.dp.randomness import SecureRandom
     from lexveil.privacy.joint.audit import _Part  # pyright: ignore[reportPrivateUsage]

@@ -19,6 +19,8 @@ from lexveil.pipeline.errors import EndpointError
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.local_token import is_loopback
 
+# The longest answer to a request that is not about ciphertexts or files.
+MESSAGE_BYTES = 1 << 20
 _RETRIED_STATUSES = (429, 502, 503, 504)
 _REFUSAL_BYTES = 1 << 16
 # What this client concludes itself. A server that says so decides nothing by it.

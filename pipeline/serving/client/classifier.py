@@ -13,9 +13,7 @@ import hashlib
 import ssl
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -23,9 +21,8 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from lexveil.pipeline.serving import bundles, wire
+from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.client.channel import (
     Channel,
     InProcessTransport,
@@ -46,26 +43,24 @@ from lexveil.pipeline.serving.client.checks import (
 )
 from lexveil.pipeline.serving.client.extractor import LocalExtractor
 from lexveil.pipeline.serving.client.manifest import (
+    ServedManifest,
     build_published_probes,
-    check_manifest,
     compute_error_bound,
-    digest_statement,
+    fetch_manifest,
     read_parameters,
 )
-from lexveil.pipeline.serving.client.trust_store import ClientState, HeldKeys, OpenSession
+from lexveil.pipeline.serving.client.sessions import ClientSessions
+from lexveil.pipeline.serving.client.trust_store import ClientState, HeldKeys
 from lexveil.pipeline.serving.local_token import read_local_token
 from lexveil.privacy.he.layout import Floats
 from lexveil.privacy.he.parameters import Parameters
-from lexveil.privacy.he.wire_format import MalformedError
 
 if TYPE_CHECKING:
     from lexveil.pipeline.settings import Settings
 
 __all__ = ["EncryptedClassifier", "InProcessTransport", "Predictions", "RetryPolicy", "ServingError"]
 
-_SESSIONS_TRIED = 3
 _HEADS_TRIED = 6
-_MESSAGE_BYTES = 1 << 20
 _FILE_BYTES = 1 << 30
 
 
@@ -127,8 +122,8 @@ class EncryptedClassifier:
     ) -> None:
         self._channel, self._state, self._settings = channel, state, settings
         self._public_key, self._checks = public_key, checks
-        self._manifest: wire.ServerManifest | None = None
-        self._manifest_digest = ""
+        self._sessions = ClientSessions(channel, state)
+        self._served: ServedManifest | None = None
         self._extractor: LocalExtractor | None = None
 
     @classmethod
@@ -234,9 +229,13 @@ class EncryptedClassifier:
         Raises:
             ServingError: it cannot be fetched or trusted.
         """
-        if self._manifest is None:
-            self._manifest = self._fetch_manifest()
-        return self._manifest
+        return self._current.manifest
+
+    @property
+    def _current(self) -> ServedManifest:
+        if self._served is None:
+            self._served = fetch_manifest(self._channel, self._state, self._public_key)
+        return self._served
 
     @property
     def head_since(self) -> str:
@@ -293,7 +292,7 @@ class EncryptedClassifier:
             keys = self._state.get_keys(name, read_parameters(layout))
             lines = list(pin.lines)
         if not self._checks:
-            logits, honesty = self._evaluate(name, matrix, keys), None
+            logits, honesty = self._sessions.evaluate(self._current, name, matrix, keys), None
             if not np.isfinite(logits).all():
                 raise self._refuse_server("they cannot be decrypted")
         else:
@@ -331,7 +330,7 @@ class EncryptedClassifier:
         return [folder / name for name in digests]
 
     def _download_file(self, name: str, digest: str) -> bytes:
-        content = self._channel.get(f"/v1/extractor/{name}?{self._manifest_query}", _FILE_BYTES)
+        content = self._channel.get(f"/v1/extractor/{name}?{self._current.query}", _FILE_BYTES)
         if hashlib.sha256(content).hexdigest() != digest:
             raise ServingError("protocol", f"{name} is not the file of the manifest")
         return content
@@ -346,13 +345,8 @@ class EncryptedClassifier:
         """
         with self._state.update():
             removed, sessions = self._state.remove_keys()
-        self._close_sessions(sessions)
+        self._sessions.close(sessions)
         return removed
-
-    def _close_sessions(self, sessions: Sequence[str]) -> None:
-        for session in sessions:
-            with suppress(ServingError):
-                self._channel.delete(f"/v1/sessions/{session}")
 
     def _refuse_server(self, reason: str) -> ServingError:
         """Drop the keys and the sessions, refuse the server from now on, and return the error to raise.
@@ -360,18 +354,12 @@ class EncryptedClassifier:
         What the server sees does not depend on the reason: it has answered everything before, and its
         sessions are closed.
         """
-        self._close_sessions(self._state.refuse_server())
+        self._sessions.close(self._state.refuse_server())
         return ServingError(
             "dishonest",
             f"the server's answers are wrong ({reason}): nothing was kept, the keys were deleted, and it is "
             "refused from now on (`lexveil keys rotate --trust-again` ends that)",
         )
-
-    @property
-    def _manifest_query(self) -> str:
-        """Query that names the manifest in use."""
-        _ = self.manifest
-        return f"manifest={self._manifest_digest}"
 
     def _follow_head(self, work: Callable[[], Predictions]) -> Predictions:
         """Do `work`, and repeat it if the server replaces its head in the meantime."""
@@ -383,51 +371,8 @@ class EncryptedClassifier:
                     raise
             if attempt:  # another replica may lag behind
                 self._channel.wait(attempt)
-            self._manifest = self._extractor = None
+            self._served = self._extractor = None
         raise ServingError("outdated", "the server replaces its model faster than requests reach it")
-
-    def _fetch_manifest(self) -> wire.ServerManifest:
-        """Return the server's manifest. An older one may come from a replica that lags behind."""
-        self._state.pin.require_trusted()
-        waited: float | None = 0.0
-        for attempt in range(_HEADS_TRIED):
-            manifest = self._read_manifest()
-            if manifest is not None:
-                return manifest
-            waited = self._channel.wait(attempt)
-            if waited is None:
-                break
-        raise ServingError(
-            "dishonest",
-            "the server shows an older manifest, of another head; "
-            "`lexveil keys rotate --trust-again` accepts it as if it were new",
-        )
-
-    def _read_manifest(self) -> wire.ServerManifest | None:
-        """Return the server's manifest, and pin it; None if it is an older one, of another head."""
-        content = self._channel.get("/v1/manifest", _MESSAGE_BYTES)
-        with self._state.update() as pin:
-            try:
-                signed = wire.SignedManifest.model_validate_json(content)
-                manifest = signed.verify(self._public_key or pin.public_key or None)
-            except ValidationError:
-                raise ServingError("manifest", "the server's manifest is malformed") from None
-            except bundles.WireError as error:
-                raise ServingError("manifest", str(error)) from None
-            check_manifest(manifest)
-            statement = digest_statement(manifest)
-            other_weights = manifest.weights_commitment != pin.commitment
-            if other_weights or statement != (pin.statement or statement):
-                if manifest.issued_at < pin.issued_at:
-                    return None
-                pin.head_since = datetime.now(UTC).isoformat(timespec="seconds")
-            if other_weights:
-                pin.lines = []  # the former answers are no longer valid
-            pin.public_key, pin.commitment = signed.public_key, manifest.weights_commitment
-            pin.statement = statement
-            pin.issued_at = max(pin.issued_at, manifest.issued_at)
-        self._manifest_digest = wire.name_manifest(signed.manifest)
-        return manifest
 
     def _load_extractor(self) -> LocalExtractor:
         from lexveil.pipeline.settings import load_settings
@@ -456,7 +401,7 @@ class EncryptedClassifier:
         asked = np.concatenate([np.empty((0, matrix.shape[1])), *(line.asked for line in planned)])
         request = mix_checks(matrix, sources, parameters.documents_per_ciphertext, asked)
         bound = compute_error_bound(layout, float(np.linalg.norm(request.features, axis=1).max()))
-        logits = self._evaluate(name, request.features, keys)
+        logits = self._sessions.evaluate(self._current, name, request.features, keys)
         report = check_answers(request, logits, bound)
         if not (report.honest and np.isfinite(logits).all()):
             raise self._refuse_server(
@@ -474,73 +419,6 @@ class EncryptedClassifier:
             # Another process may have seen a manifest of other weights meanwhile.
             if pin.commitment == self.manifest.weights_commitment:
                 pin.lines = replace_lines(pin.lines, new)
-
-    def _evaluate(self, name: wire.LayoutName, matrix: Floats, keys: HeldKeys) -> Floats:
-        """Return the logits of features, evaluated by the server; NaN if an answer cannot be decrypted.
-
-        The whole exchange comes first. Nothing that follows from decrypted answers, nor whether they can be
-        decrypted, changes what is sent.
-        """
-        layout = self.manifest.layouts[name]
-        ciphertexts = keys.keys.encrypt(matrix)
-        replies: list[bytes] = []
-        for start in range(0, len(ciphertexts), layout.ciphertexts_per_request):
-            part = ciphertexts[start : start + layout.ciphertexts_per_request]
-            replies += self._send_ciphertexts(name, part, keys)
-        try:
-            return keys.keys.decrypt(replies, len(matrix))
-        except (MalformedError, ValueError, RuntimeError):
-            return np.full((len(matrix), len(self.manifest.labels)), np.nan)
-
-    def _send_ciphertexts(
-        self, name: wire.LayoutName, ciphertexts: Sequence[bytes], keys: HeldKeys
-    ) -> list[bytes]:
-        """Send one request, and return one reply per ciphertext; none if the answer is malformed."""
-        longest = keys.keys.max_reply_bytes
-        limit = bundles.max_bundle_bytes(len(ciphertexts), longest)
-        content = self._post_in_session(name, bundles.bundle(ciphertexts), limit, keys)
-        try:
-            return bundles.unbundle(content, len(ciphertexts), longest)
-        except bundles.WireError:
-            return []  # treated like a reply that cannot be decrypted
-
-    def _post_in_session(self, name: wire.LayoutName, body: bytes, limit: int, keys: HeldKeys) -> bytes:
-        """Post a body in the session of a layout. A session that the server has forgotten is reopened."""
-        for _ in range(_SESSIONS_TRIED):
-            session = self._find_session(name, keys)
-            try:
-                path = f"/v1/sessions/{session.name}/classify?{self._manifest_query}"
-                return self._channel.post(path, body, limit)
-            except ServingError as error:
-                if error.code != "session":
-                    raise
-            with self._state.update() as pin:  # it expired, or the server lost its disk
-                if pin.sessions.get(name) == session:
-                    del pin.sessions[name]
-        raise ServingError("session", "the server forgets the keys as soon as they are uploaded")
-
-    def _find_session(self, name: wire.LayoutName, keys: HeldKeys) -> OpenSession:
-        """Return the open session of a key and head; other processes wait while it is opened."""
-        head = self.manifest.weights_commitment
-        with self._state.update() as pin:
-            pin.require_trusted()
-            current = self._state.find_keys(name)
-            if current is None or current.fingerprint != keys.fingerprint:
-                raise ServingError("state", "another process has replaced the secret key; try again")
-            session = pin.sessions.get(name)
-            if session is None or (session.key, session.head) != (keys.fingerprint, head):
-                session = OpenSession(self._open_session(name, keys), keys.fingerprint, head)
-                pin.sessions[name] = session
-            return session
-
-    def _open_session(self, name: wire.LayoutName, keys: HeldKeys) -> str:
-        body = bundles.bundle([keys.keys.evaluation_keys()])
-        path = f"/v1/sessions?layout={name}&{self._manifest_query}"
-        content = self._channel.post(path, body, _MESSAGE_BYTES)
-        try:
-            return wire.SessionOpened.model_validate_json(content).session
-        except ValidationError:
-            raise ServingError("protocol", "the server opened no session") from None
 
 
 def _check_norm(features: Floats, layout: wire.Layout, parameters: Parameters) -> float:

@@ -1,15 +1,19 @@
-"""Checks of a server's manifest, and what a client computes from it."""
+"""A server's manifest: its retrieval, its checks, and what a client computes from it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
+from pydantic import ValidationError
 
-from lexveil.pipeline.serving import wire
-from lexveil.pipeline.serving.client.channel import ServingError
+from lexveil.pipeline.serving import bundles, wire
+from lexveil.pipeline.serving.client.channel import MESSAGE_BYTES, Channel, ServingError
 from lexveil.pipeline.serving.client.checks import Probe
+from lexveil.pipeline.serving.client.trust_store import ClientState
 from lexveil.privacy.he.evaluate import logit_limit, state_errors
 from lexveil.privacy.he.layout import rotation_steps
 from lexveil.privacy.he.parameters import Parameters
@@ -18,9 +22,82 @@ from lexveil.privacy.he.probes import probe_features
 # If the stated error were a larger share of the spread of the known answers, almost any answer would pass.
 MAX_ERROR_SHARE = 0.25
 _MODEL_LENGTH = 200
+# How often an older manifest is fetched again: a replica may lag behind.
+_MANIFESTS_TRIED = 6
 _ROUNDING = 1 + 1e-9  # of the same calculation on another machine
 # What says how answers are read and checked.
 _STATEMENT = {"model", "labels", "extractor", "profile", "layouts", "weights_commitment", "probes"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServedManifest:
+    """A manifest that was checked.
+
+    Attributes:
+        manifest: its content.
+        digest: names it in requests.
+    """
+
+    manifest: wire.ServerManifest
+    digest: str
+
+    @property
+    def query(self) -> str:
+        """Query that names the manifest in a request."""
+        return f"manifest={self.digest}"
+
+
+def fetch_manifest(channel: Channel, state: ClientState, public_key: str | None) -> ServedManifest:
+    """Return the server's manifest, and pin it. An older one may come from a replica that lags behind.
+
+    Args:
+        channel: connection to the server.
+        state: the pin of the endpoint.
+        public_key: the server's public key, base64; None: the pinned one, or the first one seen.
+
+    Raises:
+        ServingError: it cannot be fetched or trusted.
+    """
+    state.pin.require_trusted()
+    waited: float | None = 0.0
+    for attempt in range(_MANIFESTS_TRIED):
+        manifest = _read_manifest(channel, state, public_key)
+        if manifest is not None:
+            return manifest
+        waited = channel.wait(attempt)
+        if waited is None:
+            break
+    raise ServingError(
+        "dishonest",
+        "the server shows an older manifest, of another head; "
+        "`lexveil keys rotate --trust-again` accepts it as if it were new",
+    )
+
+
+def _read_manifest(channel: Channel, state: ClientState, public_key: str | None) -> ServedManifest | None:
+    """Return the server's manifest, and pin it; None if it is an older one, of another head."""
+    content = channel.get("/v1/manifest", MESSAGE_BYTES)
+    with state.update() as pin:
+        try:
+            signed = wire.SignedManifest.model_validate_json(content)
+            manifest = signed.verify(public_key or pin.public_key or None)
+        except ValidationError:
+            raise ServingError("manifest", "the server's manifest is malformed") from None
+        except bundles.WireError as error:
+            raise ServingError("manifest", str(error)) from None
+        check_manifest(manifest)
+        statement = digest_statement(manifest)
+        other_weights = manifest.weights_commitment != pin.commitment
+        if other_weights or statement != (pin.statement or statement):
+            if manifest.issued_at < pin.issued_at:
+                return None
+            pin.head_since = datetime.now(UTC).isoformat(timespec="seconds")
+        if other_weights:
+            pin.lines = []  # the former answers are no longer valid
+        pin.public_key, pin.commitment = signed.public_key, manifest.weights_commitment
+        pin.statement = statement
+        pin.issued_at = max(pin.issued_at, manifest.issued_at)
+    return ServedManifest(manifest, wire.name_manifest(signed.manifest))
 
 
 def check_manifest(manifest: wire.ServerManifest) -> None:

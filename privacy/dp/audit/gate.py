@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.audit.guesses import (
@@ -29,7 +27,18 @@ from lexveil.privacy.dp.audit.guesses import (
     profile_p_value,
     refutes_profile,
 )
-from lexveil.privacy.dp.batches import Batch, OwnerBatches
+from lexveil.privacy.dp.audit.synthetic_owners import (
+    SIDE,
+    Canaries,
+    HalfZero,
+    OneMore,
+    Probe,
+    Roll,
+    TwoLayers,
+    default_probes,
+    linear_loss,
+)
+from lexveil.privacy.dp.batches import OwnerBatches
 from lexveil.privacy.dp.engine import Loss, TrainingPlan, train
 from lexveil.privacy.dp.randomness import KEY_BYTES, SecureRandom
 
@@ -39,15 +48,12 @@ ALPHA = 1e-4
 
 Randomness = Callable[[bytes], SecureRandom]
 
-_SIDE = 256  # canaries are the weights of a square layer
-_COPIES = 3
 # Shares of the canaries about which is guessed: few are surer, many are more evidence.
 _GUESSES, _PROFILE_GUESSES = 1 / 64, 1 / 16
 _EPSILONS = np.linspace(0.0, 6.0, 241)
 # The noise, in units of the claimed, among which the bound is looked for.
 _LEAST_NOISE, _MOST_NOISE = 1 / 8, 32.0
 _NOISE_PRECISION = 1.005
-_GRADIENT_OVER_CLIP = 100.0
 _ROUNDING = 1e-6
 
 
@@ -147,26 +153,6 @@ class Claim:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A model whose clipping is tested.
-
-    Attributes:
-        name: Name of the probe.
-        model: Returns a fresh model, the same at every call, in the precision that it is trained in.
-        items: Returns inputs and targets of one item per seed, as a function of the seeds alone.
-        loss: Loss as the engine takes it.
-        draws: True if the model itself is random (dropout, corruption); the owner in question then gets
-            separate micro-batches, so that the draws of the others are the same.
-    """
-
-    name: str
-    model: Callable[[], nn.Module]
-    items: Callable[[Sequence[int]], tuple[Any, Any]]
-    loss: Callable[[Any, Any], Tensor]
-    draws: bool = False
-
-
 def run_gate(
     randomness: Randomness = SecureRandom,
     *,
@@ -233,10 +219,10 @@ def audit_one_run(
     Formal guarantee:
         Those of `p_value`, `epsilon_lower_bound`, `profile_p_value` and `refutes_profile`.
     """
-    data = _Canaries(dice.random(_SIDE**2) < 0.5, claim.max_grad_norm)
-    model = nn.Linear(_SIDE, _SIDE, bias=False).double()
+    data = Canaries(dice.random(SIDE**2) < 0.5, claim.max_grad_norm)
+    model = nn.Linear(SIDE, SIDE, bias=False).double()
     nn.init.zeros_(model.weight)
-    training(model, data, _linear_loss, claim.plan(_STEPS), _random(randomness, dice), max_items=4096)
+    training(model, data, linear_loss, claim.plan(_STEPS), _random(randomness, dice), max_items=4096)
     order = np.argsort(model.weight.detach().numpy().ravel(), kind="stable")
     counts = _count_guesses(data.took_part[order], _GUESSES)
     lower = epsilon_lower_bound(*counts, DELTA, CONFIDENCE)
@@ -337,10 +323,10 @@ def audit_sampling(
     """
     rate = claim.sample_rate
     steps = 40 if rate == 1 else min(4000, max(40, math.ceil(10 / (rate * (1 - rate)))))
-    data = _Roll(2000, steps)
+    data = Roll(2000, steps)
     model = nn.Linear(1, 1, bias=False).double()
     random = _random(randomness, dice)
-    training(model, data, _linear_loss, claim.plan(steps), random, on_step=data.next_step, max_items=2000)
+    training(model, data, linear_loss, claim.plan(steps), random, on_step=data.next_step, max_items=2000)
     from scipy import stats
 
     drawn = int(data.drawn.sum())
@@ -388,135 +374,21 @@ def audit_sensitivity(
     return Finding("sensitivity", float(held), {**figures, "least_move": least})
 
 
-def default_probes() -> tuple[Probe, ...]:
-    """Return a linear, a two-layer and a recurrent model over random sequences."""
-    time, width = 4, 3
-
-    def items(seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
-        drawn = [torch.randn(time, width, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return torch.stack(drawn), torch.tensor([seed % 3 for seed in seeds])
-
-    loss = partial(functional.cross_entropy, reduction="none")
-    kinds: Mapping[str, Callable[[], nn.Module]] = {
-        "linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(time * width, 3)),
-        "two_layers": lambda: nn.Sequential(
-            nn.Flatten(), nn.Linear(time * width, 8), nn.Tanh(), nn.Linear(8, 3)
-        ),
-        "recurrent": lambda: _Recurrent(width),
-    }
-    return tuple(Probe(name, partial(_seeded_model, build), items, loss) for name, build in kinds.items())
-
-
-class _Recurrent(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(width, 5, batch_first=True, bidirectional=True)
-        self.head = nn.Linear(10, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.lstm(x)[0].mean(1))
-
-
-def _seeded_model(build: Callable[[], nn.Module]) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return build()
-
-
 def _random(randomness: Randomness, dice: np.random.Generator) -> SecureRandom:
     return randomness(dice.bytes(KEY_BYTES))
-
-
-def _linear_loss(outputs: Tensor, targets: Tensor) -> Tensor:
-    return -(outputs * targets).sum(1)
-
-
-def _part(values: Tensor, items: range | None) -> Tensor:
-    return values if items is None else values[items.start : items.stop]
-
-
-class _Canaries:
-    """Owners whose gradient is one weight of a square layer: row o // side, column o % side for owner o."""
-
-    def __init__(self, took_part: NDArray[np.bool_], max_grad_norm: float) -> None:
-        self.took_part = took_part
-        self.n_owners = len(took_part)
-        self.item_counts: list[int] = (_COPIES * took_part).tolist()
-        self._scale = _GRADIENT_OVER_CLIP * max_grad_norm
-
-    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """Return items whose inputs select the column and whose targets select the row."""
-        index = _part(torch.arange(len(owners)).repeat_interleave(_COPIES), items)
-        canaries, items_here = torch.tensor(owners)[index], torch.arange(len(index))
-        inputs, targets = (torch.zeros(len(index), _SIDE, dtype=torch.float64) for _ in range(2))
-        inputs[items_here, canaries % _SIDE] = 1.0
-        targets[items_here, canaries // _SIDE] = self._scale
-        return Batch(inputs, targets, index, torch.full(index.shape, 1 / _COPIES))
-
-
-class _Roll:
-    """Owners of one item without a gradient; records in which steps they were requested."""
-
-    def __init__(self, n_owners: int, steps: int) -> None:
-        self.n_owners = n_owners
-        self.item_counts = [1] * n_owners
-        self.drawn = np.zeros((steps, n_owners), np.int64)
-        self._step = 0
-
-    def next_step(self, done: int) -> None:
-        self._step = done + 1
-
-    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """Return one zero per owner."""
-        np.add.at(self.drawn[self._step], list(owners), 1)
-        zeros = torch.zeros(len(owners), 1, dtype=torch.float64)
-        return Batch(zeros, zeros, torch.arange(len(owners)), torch.ones(len(owners)))
-
-
-class _TwoLayers(nn.Module):
-    """Two parallel layers over inputs of which the second half is zero."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.left, self.right = (nn.Linear(width, width, bias=False).double() for _ in range(2))
-
-    def blank(self) -> NDArray[np.float64]:
-        """Return the weights that no item touches. Shape: (2, half of a layer)."""
-        half = self.left.in_features // 2
-        layers = [layer.weight.detach()[:, half:].reshape(-1).numpy() for layer in (self.left, self.right)]
-        return np.stack(layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.left(x) + self.right(x)
-
-
-@dataclass(frozen=True, slots=True)
-class _HalfZero:
-    """Owners of one random item whose second half is zero."""
-
-    width: int
-    n_owners: int = 64
-    item_counts: Sequence[int] = field(default=(1,) * 64)
-
-    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """Return items that are functions of their owners."""
-        spread = torch.arange(self.width, dtype=torch.float64)
-        inputs = torch.cos(spread * (1 + torch.tensor(owners, dtype=torch.float64)[:, None]))
-        inputs[:, self.width // 2 :] = 0
-        return Batch(inputs, inputs.flip(1), torch.arange(len(owners)), torch.ones(len(owners)))
 
 
 def _blank_noise(
     randomness: Randomness, dice: np.random.Generator, claim: Claim, training: Training
 ) -> NDArray[np.float64]:
     """Return the noise of four steps on untouched weights; it should be standard. Shape: (8, draws)."""
-    model = _TwoLayers(128)
-    data = _HalfZero(128)
+    model = TwoLayers(128)
+    data = HalfZero(128)
     iterates = [model.blank()]
     # A step is learning_rate / expected_batch_size times the sum, clean or noisy.
     plan = claim.plan(_STEPS, learning_rate=claim.sample_rate * data.n_owners)
     random = _random(randomness, dice)
-    training(model, data, _linear_loss, plan, random, on_step=lambda _: iterates.append(model.blank().copy()))
+    training(model, data, linear_loss, plan, random, on_step=lambda _: iterates.append(model.blank().copy()))
     steps = np.diff(np.stack(iterates), axis=0).reshape(2 * _STEPS, -1)
     return steps / (claim.noise_multiplier * claim.max_grad_norm)
 
@@ -540,27 +412,6 @@ def _dispersion(counts: NDArray[np.int64], trials: int, rate: float) -> float:
     return _two_sided(statistic, freedom)
 
 
-@dataclass(frozen=True, slots=True)
-class _OneMore:
-    """Three owners of one item, and a fourth with the items of `seeds`, perhaps none."""
-
-    probe: Probe
-    seeds: Sequence[int]
-    n_owners: int = 4
-
-    @property
-    def item_counts(self) -> list[int]:
-        return [1, 1, 1, len(self.seeds)]
-
-    def batch(self, owners: Sequence[int], items: range | None = None) -> Batch:
-        """Return items whose losses are averaged within an owner."""
-        counts = torch.tensor([self.item_counts[owner] for owner in owners])
-        index = _part(torch.arange(len(owners)).repeat_interleave(counts), items)
-        seeds = [seed for owner in owners for seed in (self.seeds if owner == 3 else (owner,))]
-        inputs, targets = self.probe.items(seeds if items is None else seeds[items.start : items.stop])
-        return Batch(inputs, targets, index, (1.0 / counts)[index])
-
-
 def _measure_move(
     probe: Probe,
     claim: Claim,
@@ -575,7 +426,7 @@ def _measure_move(
     for present in (seeds, ()):
         model = probe.model()
         max_items = 3 if probe.draws else 4
-        training(model, _OneMore(probe, present), probe.loss, plan, random(), max_items=max_items)
+        training(model, OneMore(probe, present), probe.loss, plan, random(), max_items=max_items)
         ends.append(torch.cat([p.detach().flatten() for p in model.parameters() if p.requires_grad]))
     # Both are rounded when the step is added to the weights, which is not the owner's effect.
     rounding = 2 * torch.finfo(ends[0].dtype).eps * float(ends[0].double().norm())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp import sampled_gaussian
 from lexveil.privacy.dp.ledger.budget import (
     Account,
     Charge,
@@ -101,7 +101,7 @@ def check_schedule(charge: Charge, runs: int) -> Charge:
     Raises:
         ValueError: The charge is impossible, or `runs` is below 1.
     """
-    accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
+    sampled_gaussian.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
     if runs < 1:
         raise ValueError(f"a schedule has at least 1 run, found {runs}")
     return charge.repeat(runs)

@@ -10,9 +10,9 @@ from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from lexveil.privacy.dp import accounting
-from lexveil.privacy.dp.accounting import Truncation
+from lexveil.privacy.dp import accounting, renyi
 from lexveil.privacy.dp.ledger.chain import Entry
+from lexveil.privacy.dp.sampled_gaussian import Truncation
 
 # Renyi DP overstates epsilon by less than this factor.
 _RDP_EXCESS = 8
@@ -95,7 +95,7 @@ class Charge:
 
     def rdp_epsilon(self, delta: float) -> float:
         """Return the epsilon of this run alone by Renyi DP, which is looser and fast."""
-        return accounting.rdp_epsilon(
+        return renyi.rdp_epsilon(
             self.noise_multiplier, self.sample_rate, self.steps, delta, truncation=self.truncation
         )
 
@@ -106,9 +106,7 @@ class Charge:
     def rdp(self, order: float, steps: int | None = None) -> float:
         """Return the Renyi divergence of `order`, of all steps or of `steps` of them."""
         count = self.steps if steps is None else steps
-        return accounting.rdp(
-            self.noise_multiplier, self.sample_rate, count, order, truncation=self.truncation
-        )
+        return renyi.rdp(self.noise_multiplier, self.sample_rate, count, order, truncation=self.truncation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +179,7 @@ def filter_order(charge: Charge, limit: Limit) -> float:
     def copies(order: float) -> float:
         return _budget(order, limit) / charge.rdp(order)
 
-    return max(accounting.RDP_ORDERS, key=copies)
+    return max(renyi.RDP_ORDERS, key=copies)
 
 
 def choose_order(charge: Charge, runs: int, limit: Limit) -> float:
@@ -189,7 +187,7 @@ def choose_order(charge: Charge, runs: int, limit: Limit) -> float:
     half = limit.delta / 2
     left = limit.epsilon - single_run_epsilon(charge.repeat(runs), Limit(limit.epsilon, half))
     beside = Limit(left, half)
-    some = any(_budget(order, beside) > 0 for order in accounting.RDP_ORDERS)
+    some = any(_budget(order, beside) > 0 for order in renyi.RDP_ORDERS)
     return filter_order(charge, beside if some else Limit(limit.epsilon, half))
 
 
@@ -204,7 +202,7 @@ def single_run_epsilon(charge: Charge, limit: Limit) -> float:
 
 def _budget(order: float, limit: Limit) -> float:
     # The inverse of rdp_to_epsilon, which is an offset beyond zero.
-    offset = accounting.rdp_to_epsilon(1e6, order, limit.delta) - 1e6
+    offset = renyi.rdp_to_epsilon(1e6, order, limit.delta) - 1e6
     return limit.epsilon - offset
 
 
@@ -336,7 +334,7 @@ class Account:
                 (kind.noise_multiplier, kind.sample_rate, steps, kind.truncation)
                 for kind, steps in self._held.items()
             ]
-            self._divergences[order] = accounting.total_rdp(held, order)
+            self._divergences[order] = renyi.total_rdp(held, order)
         return self._divergences[order]
 
     def spent_epsilon(self, delta: float) -> float:
@@ -381,7 +379,7 @@ class Account:
         """
         if not self.is_charged() or self.order is None or self._find_planned() is not None:
             return self.spent_epsilon(delta)
-        return self._shorten(accounting.rdp_to_epsilon(self.rdp(self.order), self.order, delta), delta)
+        return self._shorten(renyi.rdp_to_epsilon(self.rdp(self.order), self.order, delta), delta)
 
     def _shorten(self, total: float, delta: float) -> float:
         # For a single run the tighter bound holds too. It counts all reserved steps, since the moment at
@@ -399,16 +397,16 @@ class Account:
             That of `Ledger`.
         """
         if (planned := self._find_planned()) is not None:
-            beside = accounting.rdp_to_epsilon(self.rdp(order) + charge.rdp(order), order, limit.delta / 2)
+            beside = renyi.rdp_to_epsilon(self.rdp(order) + charge.rdp(order), order, limit.delta / 2)
             return planned.whole.epsilon(limit.delta / 2) + beside
-        added = accounting.rdp_to_epsilon(self.rdp(order) + charge.rdp(order), order, limit.delta)
+        added = renyi.rdp_to_epsilon(self.rdp(order) + charge.rdp(order), order, limit.delta)
         if not self.is_charged():
             return min(added, single_run_epsilon(charge, limit))
         if not self._charged:
             return added
         # A first run that only its tighter bound admitted has closed the population: that bound says
         # nothing about later runs, so the filter must have admitted it as it was reserved.
-        first = accounting.rdp_to_epsilon(self._first_charge().rdp(order), order, limit.delta)
+        first = renyi.rdp_to_epsilon(self._first_charge().rdp(order), order, limit.delta)
         return max(added, first)
 
     def _find_planned(self) -> Schedule | None:
@@ -419,7 +417,7 @@ class Account:
         assert self.order is not None
         share = (1 - _FILTER_SHARE) / len(_OTHER_ORDERS)
         shares = [(self.order, _FILTER_SHARE), *((order, share) for order in _OTHER_ORDERS)]
-        return min(accounting.rdp_to_epsilon(self.rdp(order), order, delta * part) for order, part in shares)
+        return min(renyi.rdp_to_epsilon(self.rdp(order), order, delta * part) for order, part in shares)
 
 
 def _describe_cost(run: Reservation) -> tuple[Charge, int, str | None]:

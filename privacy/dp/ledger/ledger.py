@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
-from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp import sampled_gaussian
 from lexveil.privacy.dp.ledger.admission import (
     NoLimitError,
     admit,
@@ -105,8 +105,8 @@ class Ledger:
         Raises:
             ValueError: Unless epsilon > 0 and 0 < delta < 1.
         """
-        accounting.check_epsilon(epsilon)
-        accounting.check_delta(delta)
+        sampled_gaussian.check_epsilon(epsilon)
+        sampled_gaussian.check_delta(delta)
         limit = Limit(float(epsilon), float(delta))
 
         def append(transaction: Transaction) -> Limit:
@@ -145,7 +145,7 @@ class Ledger:
             That of the class: with the returned reservation everything that is charged stays within the
             limit.
         """
-        accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
+        sampled_gaussian.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
         identifier = secrets.token_hex(16)
 
         def append(transaction: Transaction) -> Reservation:
@@ -246,7 +246,7 @@ class Ledger:
         account.limit = account.limit or limit
         open_runs = {run.id for run in account.reservations if run.state == "open"}
         for key, charge in charges.items():
-            accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
+            sampled_gaussian.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
             if account.keys.get(key) in open_runs:
                 continue
             require_one_unit(entries, population)
@@ -283,7 +283,7 @@ class Ledger:
             NoLimitError: The population has no limit.
             LedgerCorruptError: The chain is broken.
         """
-        accounting.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
+        sampled_gaussian.check_run(charge.noise_multiplier, charge.sample_rate, charge.steps)
 
         def append(transaction: Transaction) -> None:
             entries = require_intact(transaction.entries())

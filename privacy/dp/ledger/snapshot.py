@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp import sampled_gaussian
 from lexveil.privacy.dp.ledger.admission import list_populations
 from lexveil.privacy.dp.ledger.budget import Account, Limit, Population, Reservation, fold_all
 from lexveil.privacy.dp.ledger.chain import Entry, require_intact
@@ -56,7 +56,7 @@ class Snapshot:
         Formal guarantee:
             That of `Account.spent_epsilon`.
         """
-        accounting.check_delta(delta)
+        sampled_gaussian.check_delta(delta)
         return self.account(population).spent_epsilon(delta)
 
     def list_charged(self, name: str) -> tuple[Population, ...]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lexveil.privacy.dp import accounting
-from lexveil.privacy.dp.accounting import Truncation
+from lexveil.privacy.dp import accounting, renyi, sampled_gaussian
+from lexveil.privacy.dp.sampled_gaussian import Truncation
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from lexveil.privacy.dp.accounting import Truncation
 )
 def test_epsilon_agrees_with_published_figures(noise, rate, steps, delta, pld, rdp):
     assert accounting.epsilon(noise, rate, steps, delta) == pytest.approx(pld, rel=5e-3)
-    assert accounting.rdp_epsilon(noise, rate, steps, delta) == pytest.approx(rdp, rel=5e-3)
+    assert renyi.rdp_epsilon(noise, rate, steps, delta) == pytest.approx(rdp, rel=5e-3)
 
 
 def _accountant(run, delta):
@@ -48,7 +48,7 @@ def _accountant(run, delta):
     ],
 )
 def test_epsilon_is_never_below_the_finest_and_within_one_percent(noise, rate, steps, delta):
-    finest = _accountant(accounting.dp_event(noise, rate, steps), delta)
+    finest = _accountant(sampled_gaussian.dp_event(noise, rate, steps), delta)
     assert finest <= accounting.epsilon(noise, rate, steps, delta) <= 1.01 * finest
 
 
@@ -61,8 +61,8 @@ def test_epsilon_is_never_below_the_finest_and_within_one_percent(noise, rate, s
     delta=st.sampled_from([1e-4, 1e-5, 1e-8]),
 )
 def test_epsilon_bounds_the_finest_anywhere(noise, rate, steps, delta):
-    assume(0.05 < accounting.rdp_epsilon(noise, rate, steps, delta) < 20)
-    finest = _accountant(accounting.dp_event(noise, rate, steps), delta)
+    assume(0.05 < renyi.rdp_epsilon(noise, rate, steps, delta) < 20)
+    finest = _accountant(sampled_gaussian.dp_event(noise, rate, steps), delta)
     assert finest <= accounting.epsilon(noise, rate, steps, delta) <= 1.01 * finest
 
 
@@ -150,12 +150,12 @@ class TestTruncated:
         cut = Truncation(most, 800)
         tight = accounting.epsilon(6.0041, 0.5, 60, 1e-5, truncation=cut)
         assert 2.71 < tight < min(was, renyi) - 0.05
-        assert tight <= accounting.rdp_epsilon(6.0041, 0.5, 60, 1e-5, truncation=cut) <= renyi
+        assert tight <= renyi.rdp_epsilon(6.0041, 0.5, 60, 1e-5, truncation=cut) <= renyi
 
     def test_a_cut_that_a_float_calls_impossible_counts(self):
         never, hardly = (Truncation(most, 3000) for most in (3001, 2999))
-        costs = [accounting.rdp(1.0, 0.01, 1, 64.0, truncation=cut) for cut in (never, hardly)]
-        assert costs[0] == accounting.rdp(1.0, 0.01, 1, 64.0) < costs[1]
+        costs = [renyi.rdp(1.0, 0.01, 1, 64.0, truncation=cut) for cut in (never, hardly)]
+        assert costs[0] == renyi.rdp(1.0, 0.01, 1, 64.0) < costs[1]
         assert accounting.epsilon(1.0, 0.01, 9, 1e-5, truncation=hardly) == pytest.approx(
             accounting.epsilon(1.0, 0.01, 9, 1e-5), rel=1e-3
         )
@@ -164,7 +164,7 @@ class TestTruncated:
         cut = accounting.epsilon(4.0, 1.0, 10, 1e-5, truncation=Truncation(10, 100))
         assert cut < accounting.epsilon(2.0, 0.11, 10, 1e-5)
 
-    @pytest.mark.parametrize("bound", [accounting.epsilon, accounting.rdp_epsilon])
+    @pytest.mark.parametrize("bound", [accounting.epsilon, renyi.rdp_epsilon])
     def test_the_tighter_the_maximum_the_more_it_costs(self, bound):
         free = bound(*self.RUN, 1e-5)
         cut = [bound(*self.RUN, 1e-5, truncation=Truncation(most, 806)) for most in (806, 240, 190, 161)]
@@ -196,11 +196,11 @@ class TestTruncated:
             return total
 
         p, q = density(True), density(False)
-        bound = accounting.rdp(noise, rate, 1, order, truncation=Truncation(most, n))
+        bound = renyi.rdp(noise, rate, 1, order, truncation=Truncation(most, n))
         for upper, lower in ((p, q), (q, p)):
             own = np.log(np.trapezoid(upper**order * lower ** (1 - order), x)) / (order - 1)
             assert own <= bound
-        assert accounting.rdp(noise, rate, 1, order) < bound
+        assert renyi.rdp(noise, rate, 1, order) < bound
 
     def test_the_inverse_reaches_the_target(self):
         cut = Truncation(50, 806)
@@ -215,11 +215,11 @@ class TestTruncated:
 
 
 def test_rdp_adds_up_by_order():
-    one = accounting.rdp(1.2, 0.1, 1, 4.0)
-    assert accounting.rdp(1.2, 0.1, 70, 4.0) == pytest.approx(70 * one, rel=1e-12)
+    one = renyi.rdp(1.2, 0.1, 1, 4.0)
+    assert renyi.rdp(1.2, 0.1, 70, 4.0) == pytest.approx(70 * one, rel=1e-12)
     # Unsampled Gaussian: alpha / (2 sigma^2).
-    assert accounting.rdp(2.0, 1.0, 3, 5.0) == pytest.approx(3 * 5 / 8)
-    assert accounting.rdp_to_epsilon(0.0, 4.0, 1e-5) == 0
+    assert renyi.rdp(2.0, 1.0, 3, 5.0) == pytest.approx(3 * 5 / 8)
+    assert renyi.rdp_to_epsilon(0.0, 4.0, 1e-5) == 0
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_rdp_adds_up_by_order():
      (1.0, 0.1, -3, 1e-5), (1.0, 0.1, math.inf, 1e-5), (1.0, 0.1, math.nan, 1e-5), (math.nan, 0.1, 10, 1e-5)],
 )  # fmt: skip
 def test_impossible_arguments_are_refused(arguments):
-    for function in (accounting.epsilon, accounting.noise_multiplier, accounting.rdp_epsilon):
+    for function in (accounting.epsilon, accounting.noise_multiplier, renyi.rdp_epsilon):
         with pytest.raises(ValueError, match="found"):
             function(*arguments)
 
@@ -243,10 +243,10 @@ def test_impossible_arguments_are_refused(arguments):
 def test_impossible_divergences_are_refused(arguments):
     """A divergence of a negative number of steps would be taken off a ledger's total."""
     with pytest.raises(ValueError, match="found"):
-        accounting.rdp(*arguments)
+        renyi.rdp(*arguments)
 
 
 @pytest.mark.parametrize(("total", "order"), [(-1.0, 4.0), (math.nan, 4.0), (1.0, 1.0), (1.0, math.nan)])
 def test_impossible_totals_are_refused(total, order):
     with pytest.raises(ValueError, match="found"):
-        accounting.rdp_to_epsilon(total, order, 1e-5)
+        renyi.rdp_to_epsilon(total, order, 1e-5)

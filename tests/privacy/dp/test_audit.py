@@ -14,11 +14,9 @@ from lexveil.privacy.dp import accounting, discrete_gaussian
 from lexveil.privacy.dp.audit.attacks import FEWEST, measure_exposure, measure_membership
 from lexveil.privacy.dp.audit.gate import (
     Claim,
-    Probe,
     audit_noise,
     audit_sampling,
     audit_sensitivity,
-    default_probes,
 )
 from lexveil.privacy.dp.audit.guesses import (
     PrivacyProfile,
@@ -27,6 +25,7 @@ from lexveil.privacy.dp.audit.guesses import (
     profile_p_value,
     refutes_profile,
 )
+from lexveil.privacy.dp.audit.synthetic_owners import Probe, default_probes
 from lexveil.privacy.dp.randomness import SecureRandom
 
 CLAIMS = [Claim(1.3, 0.1, 0.2), Claim(0.8, 2.0, 0.05), Claim(4.0, 1.0, 1.0)]

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.batches import Batch, TensorOwners, micro_batches
 from lexveil.privacy.dp.discrete_gaussian import variance
 from lexveil.privacy.dp.engine import NonFiniteWeightsError, TrainingPlan, train
 from lexveil.privacy.dp.noise import choose_grid
 from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.dp.sampled_gaussian import Truncation
 
 KEY = bytes(range(32))
 Module = TypeVar("Module", bound=nn.Module)

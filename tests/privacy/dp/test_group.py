@@ -46,10 +46,10 @@ def trained(
     from torch import nn
     from torch.nn import functional
 
-    from lexveil.privacy.dp.accounting import Truncation
     from lexveil.privacy.dp.batches import TensorOwners
     from lexveil.privacy.dp.engine import NonFiniteWeightsError, TrainingPlan, train
     from lexveil.privacy.dp.randomness import SecureRandom
+    from lexveil.privacy.dp.sampled_gaussian import Truncation
 
     generator = torch.Generator().manual_seed(0)
     inputs, labels = torch.randn(80, 6, generator=generator), torch.arange(80) % 3

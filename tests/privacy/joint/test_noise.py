@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp import accounting, renyi
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.joint import noise
 from lexveil.privacy.joint.noise import Sharing, discrete_gaussian, plan_noise, round_to_grid
@@ -136,7 +136,7 @@ def test_moments_of_whole_order_are_those_of_the_gaussian(rate: float, order: in
     mixed = (1 - rate) * without + rate * np.roll(without, shift)
     inside = without > 1e-250
     p, q = np.log(mixed[inside]), np.log(without[inside])
-    spent = accounting.rdp(math.sqrt(shares) * deviation / shift, rate, 1, order)
+    spent = renyi.rdp(math.sqrt(shares) * deviation / shift, rate, 1, order)
     removed, added = (
         math.log(np.exp(order * a + (1 - order) * b).sum()) / (order - 1) for a, b in ((p, q), (q, p))
     )

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from lexveil.privacy.dp.accounting import Truncation
 from lexveil.privacy.dp.ledger import export as exported
 from lexveil.privacy.dp.ledger.budget import Charge, Population, fold_entries, spending_history
 from lexveil.privacy.dp.ledger.ledger import Ledger
+from lexveil.privacy.dp.sampled_gaussian import Truncation
 
 PEOPLE = Population("judgments", unit="owner")
 DELTA = 1e-5

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lexveil.privacy.dp import accounting
-from lexveil.privacy.dp.accounting import Truncation
+from lexveil.privacy.dp import accounting, renyi
 from lexveil.privacy.dp.ledger.admission import BudgetExceededError, NoLimitError, UnitConflictError
 from lexveil.privacy.dp.ledger.chain import LedgerCorruptError
 from lexveil.privacy.dp.ledger.ledger import (
@@ -20,6 +19,7 @@ from lexveil.privacy.dp.ledger.ledger import (
     Population,
     filter_order,
 )
+from lexveil.privacy.dp.sampled_gaussian import Truncation
 
 OWNERS = Population("judgments", unit="owner")
 RUN = Charge(noise_multiplier=8.0, sample_rate=0.2, steps=100)
@@ -55,7 +55,7 @@ def test_as_many_runs_fit_as_the_best_renyi_order_allows(ledger):
     fit = next(
         n - 1
         for n in range(2, 100)
-        if accounting.rdp_epsilon(RUN.noise_multiplier, RUN.sample_rate, 100 * n, DELTA) > 3.0
+        if renyi.rdp_epsilon(RUN.noise_multiplier, RUN.sample_rate, 100 * n, DELTA) > 3.0
     )
     assert fit > 3
     for n in range(fit):

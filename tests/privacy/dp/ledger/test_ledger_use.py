@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp import accounting, renyi
 from lexveil.privacy.dp.ledger.admission import BudgetExceededError, NoLimitError
 from lexveil.privacy.dp.ledger.budget import fold_entries, spending_history
 from lexveil.privacy.dp.ledger.chain import LedgerUnavailableError, LedgerUrlError, find_break
@@ -105,8 +105,8 @@ def test_several_runs_are_admitted_by_renyi_dp_at_the_filters_order(ledger: Ledg
     ledger.reserve(OWNERS, RUN, "a")
     ledger.reserve(OWNERS, other, "b")
     payload = json.loads(ledger.entries()[-1].payload)
-    total = accounting.rdp(8.0, 0.2, 100, payload["order"]) + accounting.rdp(6.0, 0.1, 50, payload["order"])
-    expected = accounting.rdp_to_epsilon(total, payload["order"], DELTA)
+    total = renyi.rdp(8.0, 0.2, 100, payload["order"]) + renyi.rdp(6.0, 0.1, 50, payload["order"])
+    expected = renyi.rdp_to_epsilon(total, payload["order"], DELTA)
     assert payload["total"] == pytest.approx(expected, rel=1e-12)
 
 
@@ -117,7 +117,7 @@ def test_several_runs_are_shown_by_the_best_order_for_its_share_of_delta(ledger:
     for key in "ab":
         ledger.reserve(OWNERS, small, key)
     assert json.loads(ledger.entries()[-1].payload)["total"] > 4
-    best = accounting.rdp_epsilon(small.noise_multiplier, 0.5, 120, DELTA)
+    best = renyi.rdp_epsilon(small.noise_multiplier, 0.5, 120, DELTA)
     assert small.repeat(2).epsilon(DELTA) < best < ledger.spent_epsilon(OWNERS, DELTA) < 2.5
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp import accounting, renyi, sampled_gaussian
 from lexveil.privacy.dp.ledger import export as exported
 from lexveil.privacy.dp.ledger.admission import BudgetExceededError, UnitConflictError
 from lexveil.privacy.dp.ledger.ledger import Charge, Ledger, LedgerConflictError, Population, ScheduleError
@@ -61,9 +61,7 @@ def test_more_runs_than_announced_are_charged_beside_it(ledger: Ledger) -> None:
     spend_weeks(ledger, 0, 3)
     before = ledger.spent_epsilon(OWNERS, DELTA)
     spend_weeks(ledger, 3, 4)
-    beside = min(
-        accounting.rdp_to_epsilon(WEEKLY.rdp(order), order, DELTA / 2) for order in accounting.RDP_ORDERS
-    )
+    beside = min(renyi.rdp_to_epsilon(WEEKLY.rdp(order), order, DELTA / 2) for order in renyi.RDP_ORDERS)
     assert ledger.spent_epsilon(OWNERS, DELTA) >= WEEKLY.repeat(3).epsilon(DELTA / 2) + beside > before
     assert ledger.verify().ok
 
@@ -87,7 +85,7 @@ def test_the_same_key_draws_once_and_a_run_without_a_step_gives_its_place_back(l
         (Charge(17.0, 0.2, 60), False),
         (Charge(16.0, 0.19, 60), False),
         (Charge(16.0, 0.2, 59), False),
-        (Charge(16.0, 0.2, 60, accounting.Truncation(30, 100)), False),
+        (Charge(16.0, 0.2, 60, sampled_gaussian.Truncation(30, 100)), False),
     ],
 )
 def test_only_the_announced_run_is_paid_for(ledger: Ledger, run: Charge, pays: bool) -> None:
@@ -112,7 +110,7 @@ def test_whatever_comes_beside_a_schedule_stays_within_the_limit(ledger: Ledger)
     assert fitted >= 1
     assert refusal.value.spent == ledger.spent_epsilon(OWNERS, DELTA)
     last = json.loads(ledger.entries()[-1].payload)
-    beside = accounting.rdp_to_epsilon(fitted * OTHER.rdp(last["order"]), last["order"], DELTA / 2)
+    beside = renyi.rdp_to_epsilon(fitted * OTHER.rdp(last["order"]), last["order"], DELTA / 2)
     assert last["total"] == pytest.approx(WEEKLY.repeat(20).epsilon(DELTA / 2) + beside)
     spend_weeks(ledger, 0, 20)  # what was announced is not refused
     assert ledger.verify().ok

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from lexveil.privacy.dp import accounting
-from lexveil.privacy.dp.accounting import Truncation
+from lexveil.privacy.dp import renyi
 from lexveil.privacy.dp.ledger.budget import Charge, Population, fold_entries, spending_history
 from lexveil.privacy.dp.ledger.chain import Entry, canonical_json
 from lexveil.privacy.dp.ledger.ledger import Ledger
 from lexveil.privacy.dp.ledger.verification import verify
+from lexveil.privacy.dp.sampled_gaussian import Truncation
 from tests.privacy.dp.ledger.test_export_tampering import rehash, with_payload
 
 OWNERS, OTHERS = Population("judgments", unit="owner"), Population("letters")
@@ -160,13 +160,13 @@ def test_many_runs_at_once_have_the_divergence_of_each(ledger: Ledger) -> None:
     ]
     runs += [(3.0, 1.0, 4, None), (5.0, 0.2, 7, Truncation(10, 40))]
     for order in (2.0, 3.0, 16.0, 64.0, 512.0, 2.75):
-        alone = [accounting.rdp(*run[:3], order, truncation=run[3]) for run in runs]
-        assert accounting.total_rdp(runs, order) == pytest.approx(sum(alone), rel=1e-12)
+        alone = [renyi.rdp(*run[:3], order, truncation=run[3]) for run in runs]
+        assert renyi.total_rdp(runs, order) == pytest.approx(sum(alone), rel=1e-12)
     for run in runs[:60]:  # a small one is not lost among the large ones
-        many = accounting.total_rdp([run] * 40, 8.0) / 40
-        assert many == pytest.approx(accounting.rdp(*run[:3], 8.0), rel=1e-9, abs=run[2] * 1e-12)
+        many = renyi.total_rdp([run] * 40, 8.0) / 40
+        assert many == pytest.approx(renyi.rdp(*run[:3], 8.0), rel=1e-9, abs=run[2] * 1e-12)
     with pytest.raises(ValueError, match="noise_multiplier"):
-        accounting.total_rdp([(1.0, 0.1, 1, None)] * 40 + [(-1.0, 0.1, 1, None)], 2.0)
+        renyi.total_rdp([(1.0, 0.1, 1, None)] * 40 + [(-1.0, 0.1, 1, None)], 2.0)
 
 
 def test_the_json_of_an_entry_is_what_its_hash_was_made_of(entries: tuple[Entry, ...]) -> None:
