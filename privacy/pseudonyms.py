@@ -6,41 +6,23 @@ import hmac
 import unicodedata
 
 
-def entity_id(key: bytes, scope: str, type: str, name: str) -> str:  # noqa: A002 - the field's name in Span
-    """Return the id of an entity within a scope: 128 bits as 32 hexadecimal digits.
+def surrogate_seed(key: bytes, scope: str, type: str, name: str, attempt: int) -> int:  # noqa: A002
+    """Return a number below 2^128 to draw an entity's surrogate by, the same for every spelling of its name.
 
-    HMAC-SHA256 (RFC 2104) over (scope, type, folded name). Within one scope (a document, an owner, a matter)
-    an entity has one id however its name is spaced or capitalized; ids of two scopes cannot be linked.
+    HMAC-SHA256 (RFC 2104) over (scope, type, folded name, attempt). Within one scope (a document, an owner, a
+    matter) an entity has one seed however its name is spaced or capitalized; seeds of two scopes cannot be
+    linked.
 
     Args:
         key: Secret key. Whoever holds it can confirm a guessed name, so it is protected like the documents.
         scope: Where equal names mean the same entity.
         type: Type of the entity.
         name: Name in any spelling.
-
-    Formal guarantee:
-        If HMAC-SHA256 is a pseudo-random function, an id reveals to anyone without `key` only that two
-        mentions in one scope are the same entity. The way from an id to a name leads through the vault, where
-        the replacements of a document are sealed.
-    """
-    return _compute_hmac(key, "lexveil/entity/v1", scope, type, fold_name(name)).hex()[:32]
-
-
-def surrogate_seed(key: bytes, scope: str, type: str, name: str, attempt: int) -> int:  # noqa: A002
-    """Return a number below 2^128 to draw an entity's surrogate by, the same for every spelling of its name.
-
-    HMAC-SHA256 over (scope, type, folded name, attempt), under another label than `entity_id`.
-
-    Args:
-        key: Secret key, as for `entity_id`.
-        scope: Where equal names mean the same entity.
-        type: Type of the entity.
-        name: Name in any spelling.
         attempt: Number of the draw: an entity gets another one if a surrogate is taken.
 
     Formal guarantee:
-        If HMAC-SHA256 is a pseudo-random function, an id that became known reveals nothing about the
-        surrogate, and a surrogate nothing about the name, to anyone without `key`.
+        If HMAC-SHA256 is a pseudo-random function, a surrogate reveals nothing about the name to anyone
+        without `key`.
     """
     digest = _compute_hmac(key, "lexveil/surrogate/v1", scope, type, fold_name(name), str(attempt))
     return int.from_bytes(digest[:16])

@@ -1,13 +1,18 @@
-"""The vault: what restores a masked document, sealed with the document's key."""
+"""The vault: what restores a masked document, sealed with the document's key.
+
+An entry is a JSON object of columns: those of rows that are alike compress to half of the rows' bytes. Places
+are distances from the place before.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from io import TextIOWrapper
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +27,12 @@ from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import unseal
 
+# `dataclasses.astuple` copies what a field holds.
+_REPLACEMENT = attrgetter(*(one.name for one in fields(Replacement)))
+_SPAN = attrgetter(*(one.name for one in fields(Span)))
+# Columns of a row by which its places are found: start, end, and the text between them, if it is in the row.
+_IN_MASKED, _IN_SOURCE, _IN_KEPT = (0, 1, 3), (8, 9, 2), (0, 1, None)
+
 
 @dataclass(frozen=True, slots=True)
 class VaultEntry:
@@ -29,14 +40,12 @@ class VaultEntry:
 
     Attributes:
         replacements: what was replaced, with the original strings.
-        entity_ids: keyed id of each replacement's entity, the same in all documents of the owner.
         kept: spans that the policy left readable.
         reasons: findings of the second pass by name.
         doubts: places where the second pass asks a person to look.
     """
 
     replacements: tuple[Replacement, ...] = field(repr=False)
-    entity_ids: tuple[str, ...]
     kept: tuple[KeptSpan, ...]
     reasons: Mapping[str, int]
     doubts: tuple[Leftover, ...] = ()
@@ -45,6 +54,67 @@ class VaultEntry:
     def verdict(self) -> Verdict:
         """Verdict that follows from the reasons."""
         return derive_verdict(self.reasons)
+
+
+def pack_entry(done: CheckedText) -> dict[str, Any]:
+    """Return the entry of one piece as a JSON object, which `read_vault` reads."""
+    replacements = _to_columns(map(_REPLACEMENT, done.masked.replacements))
+    kept = _to_columns((*_SPAN(one.span), one.role) for one in done.masked.kept)
+    for places in (_IN_MASKED, _IN_SOURCE):
+        _to_distances(replacements, places)
+    _to_distances(kept, _IN_KEPT)
+    return {
+        "length": len(done.text),
+        "columns": replacements,
+        "kept": kept,
+        "reasons": dict(done.reasons),
+        "doubts": [[doubt.start, doubt.end, doubt.type, doubt.reason] for doubt in done.doubts],
+    }
+
+
+def unpack_entry(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a packed entry with rows of `replacements` and `kept`, as earlier versions wrote it."""
+    if "columns" not in entry:
+        return entry
+    replacements, kept = entry.pop("columns"), entry["kept"]
+    for places in (_IN_MASKED, _IN_SOURCE):
+        _to_places(replacements, places)
+    _to_places(kept, _IN_KEPT)
+    return {**entry, "replacements": [*zip(*replacements, strict=True)], "kept": [*zip(*kept, strict=True)]}
+
+
+_Places = tuple[int, int, int | None]
+
+
+def _to_columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _to_distances(columns: list[list[Any]], places: _Places) -> None:
+    """Replace starts by distances from the end before, and ends by what a row is longer than its text."""
+    if not columns:
+        return
+    starts, ends, lengths = _measure(columns, places)
+    columns[places[0]] = [start - before for start, before in zip(starts, [0, *ends[:-1]], strict=True)]
+    columns[places[1]] = [end - start - n for start, end, n in zip(starts, ends, lengths, strict=True)]
+
+
+def _to_places(columns: list[list[Any]], places: _Places) -> None:
+    """Undo `_to_distances`."""
+    if not columns:
+        return
+    distances, longer, lengths = _measure(columns, places)
+    starts, ends = list[int](), list[int]()
+    for distance, more, length in zip(distances, longer, lengths, strict=True):
+        starts.append(distance + (ends[-1] if ends else 0))
+        ends.append(starts[-1] + length + more)
+    columns[places[0]], columns[places[1]] = starts, ends
+
+
+def _measure(columns: Sequence[list[Any]], places: _Places) -> tuple[list[int], list[int], list[int]]:
+    start, end, text = places
+    lengths = [0] * len(columns[start]) if text is None else [len(value) for value in columns[text]]
+    return columns[start], columns[end], lengths
 
 
 def restore_document(workspace: Workspace, doc_id: str) -> str:
@@ -83,7 +153,6 @@ def restore_pieces(workspace: Workspace, doc_id: str) -> Iterator[str]:
 def read_vault(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> dict[str, VaultEntry]:
     """Read the entries of those documents that are in one part and were not erased: doc_id -> entry."""
     done: dict[str, list[tuple[Piece, CheckedText]]] = defaultdict(list)
-    ids: dict[str, list[str]] = defaultdict(list)
     for doc_id, start, entry in _read_rows(workspace, index, list(doc_ids)):
         masked = MaskedText(
             " " * entry["length"],  # the text is not needed
@@ -93,14 +162,11 @@ def read_vault(workspace: Workspace, index: int, doc_ids: Iterable[str]) -> dict
         # Entries of earlier versions have no places.
         doubts = tuple(Leftover(*row) for row in entry.get("doubts", ()))
         done[doc_id].append((Piece(start, "", ()), CheckedText(masked, entry["reasons"], doubts)))
-        ids[doc_id] += entry["entity_ids"]
     entries: dict[str, VaultEntry] = {}
     for doc_id, pieces in done.items():
         whole = join_pieces(pieces)
         masked = whole.masked
-        entries[doc_id] = VaultEntry(
-            masked.replacements, tuple(ids[doc_id]), masked.kept, whole.reasons, whole.doubts
-        )
+        entries[doc_id] = VaultEntry(masked.replacements, masked.kept, whole.reasons, whole.doubts)
     return entries
 
 
@@ -113,4 +179,5 @@ def _read_rows(
     for row in tables.read_part(path).to_pylist() if keys and path.exists() else []:
         doc_id, start = row["doc_id"], row["start"]
         if doc_id in keys:
-            yield doc_id, start, json.loads(unseal(keys[doc_id], row["payload"], f"vault:{doc_id}:{start}"))
+            content = unseal(keys[doc_id], row["payload"], f"vault:{doc_id}:{start}")
+            yield doc_id, start, unpack_entry(json.loads(content))

@@ -11,28 +11,25 @@ import functools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
 from lexveil.nlp.masking.anonymize import (
-    CheckedText,
     Piece,
     Verdict,
     anonymize_pieces,
     derive_verdict,
     split_pieces,
 )
-from lexveil.nlp.masking.mask import Replacement
 from lexveil.nlp.masking.scope import DocumentNames, Scope
-from lexveil.nlp.text import Span
 from lexveil.pipeline.masking.decisions import compute_decisions_digests, load_decisions
 from lexveil.pipeline.masking.detections import DetectionPart, list_kept_documents
 from lexveil.pipeline.masking.matters import MatterScopes
 from lexveil.pipeline.masking.reviewed_spans import apply_decisions
 from lexveil.pipeline.masking.texts import HELD_BACK
+from lexveil.pipeline.masking.vault import pack_entry
 from lexveil.pipeline.records import (
     CountKind,
     Document,
@@ -50,12 +47,8 @@ from lexveil.pipeline.workspace.documents import DocumentIds, read_raw
 from lexveil.pipeline.workspace.shards import run_stage
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.pseudonyms import entity_id, surrogate_seed
+from lexveil.privacy.pseudonyms import surrogate_seed
 from lexveil.privacy.vault import seal
-
-# `dataclasses.astuple` copies what a field holds.
-_REPLACEMENT = attrgetter(*(one.name for one in fields(Replacement)))
-_SPAN = attrgetter(*(one.name for one in fields(Span)))
 
 
 def mask(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
@@ -169,7 +162,7 @@ class _ShardMasking:
             text += done.text.encode()
             spans.update(r.type for r in done.masked.replacements)
             reasons.update(done.reasons)
-            payload = json.dumps(self._build_entry(document.owner, scope, done)).encode()
+            payload = json.dumps(pack_entry(done), separators=(",", ":")).encode()
             sealed = seal(self._keys[doc_id], payload, f"vault:{doc_id}:{start}", compress=True)
             row = {"doc_id": doc_id, "start": start, "payload": sealed}
             vault.append(pa.RecordBatch.from_pylist([row], tables.VAULT))  # rows of Python would be copied
@@ -201,23 +194,6 @@ class _ShardMasking:
         own_id = self._ids.document(document.named_owner, self._ids.content(document.text))
         keyed = functools.partial(surrogate_seed, self._pseudonym_key, own_id)
         return starts, pieces, Scope(names, keyed, self._found.language(doc_id))
-
-    def _build_entry(self, owner: str, scope: Scope, done: CheckedText) -> dict[str, Any]:
-        """Build the entry of the vault for one piece."""
-
-        def compute_id(entity: int) -> str:
-            name = scope.canonical(entity)
-            return entity_id(self._pseudonym_key, owner, name.type, name.surface)
-
-        ids = {entity: compute_id(entity) for entity in {r.entity for r in done.masked.replacements}}
-        return {
-            "length": len(done.text),
-            "replacements": [_REPLACEMENT(replacement) for replacement in done.masked.replacements],
-            "entity_ids": [ids[r.entity] for r in done.masked.replacements],
-            "kept": [[*_SPAN(kept.span), kept.role] for kept in done.masked.kept],
-            "reasons": dict(done.reasons),
-            "doubts": [[doubt.start, doubt.end, doubt.type, doubt.reason] for doubt in done.doubts],
-        }
 
 
 def _collect_dependencies(workspace: Workspace, found: Manifest) -> dict[int, list[Any]]:

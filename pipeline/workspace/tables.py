@@ -167,6 +167,7 @@ def write_part(
     described = table.replace_schema_metadata(meta)
     # The least and the greatest of texts and ciphertexts serve no reader, and take the memory of two more.
     small = [field.name for field in table.schema if field.type not in (pa.large_string(), pa.large_binary())]
+    vectors = [field.name for field in table.schema if _is_vector(field.type)]
     with replace_file(path) as sink:
         pq.write_table(
             described,
@@ -175,8 +176,15 @@ def write_part(
             compression_level=_LEVEL,
             use_dictionary=False,  # one of numbers that are all different would be larger than the numbers
             write_statistics=small,
+            # First bytes of all numbers, then second bytes, and so on: signs and exponents compress.
+            column_encoding={f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in vectors},
         )
     return result
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)
+    return is_list and pa.types.is_floating(kind.value_type)
 
 
 def read_result(path: Path) -> ShardResult | None:

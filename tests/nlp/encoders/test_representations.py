@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from lexveil.nlp.e5 import PACKAGE, open_e5
-from lexveil.nlp.encoders.config import Kind, ModelConfig
+from lexveil.nlp.encoders.config import Kind, ModelConfig, Representation
 from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, encode_for_model, extract
 from lexveil.nlp.encoders.label_start import start_from_labels
 from lexveil.nlp.encoders.models import build_model
 from lexveil.nlp.encoders.multilingual import load_multilingual
 from lexveil.nlp.encoders.public import PublicEncoder
-from lexveil.nlp.encoders.representations import compute_public_moments
+from lexveil.nlp.encoders.representations import compute_public_moments, represent
 from lexveil.nlp.encoders.storage import load_model, save_model
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.encoding import load_encoder
@@ -32,10 +33,31 @@ def embedding_of(document: EncodedDocument) -> NDArray[np.float32]:
     return document.embedding
 
 
+def represent_exactly(
+    texts: Sequence[str], encoder: PublicEncoder, representation: Representation
+) -> NDArray[np.float32]:
+    """Rows as they are before `encode_documents` cuts them."""
+    chunks = [encoder.chunks(text, 32).ids for text in texts]
+    return represent(texts, chunks, encoder, representation, 32)
+
+
+@pytest.mark.parametrize("representation", ["embedding", "legal-1", "multilingual-1"])
+def test_an_embedding_is_cut_to_steps(tiny: PublicEncoder, representation: Representation) -> None:
+    """Less than bfloat16 moves it by; no norm becomes larger; half of its bytes compress to nothing."""
+    encoded = encode_documents(TEXTS, tiny, length=32, representation=representation)
+    for exact, cut in zip(
+        represent_exactly(TEXTS, tiny, representation), map(embedding_of, encoded), strict=True
+    ):
+        assert cut.dtype == np.float32
+        np.testing.assert_array_equal(cut * 2**13, np.trunc(exact * 2**13))
+        assert np.all(np.abs(cut) <= np.abs(exact))
+        assert exact @ cut >= (1 - 3e-6) * np.linalg.norm(exact) * np.linalg.norm(cut)
+
+
 def test_the_words_stand_beside_the_embedding(tiny: PublicEncoder) -> None:
-    bare = encode_documents(TEXTS, tiny, length=32)
-    both = encode_documents(TEXTS, tiny, length=32, representation="legal-1")
-    for text, one, other in zip(TEXTS, map(embedding_of, bare), map(embedding_of, both), strict=True):
+    bare = represent_exactly(TEXTS, tiny, "embedding")
+    both = represent_exactly(TEXTS, tiny, "legal-1")
+    for text, one, other in zip(TEXTS, bare, both, strict=True):
         assert other.shape == (16 + 512,)
         # Without a word that the table knows, the embedding alone; without a token, nothing.
         share = {"": 0.0, "Zzkqj 12": 1.0}.get(text, math.sqrt(0.5))
@@ -59,13 +81,12 @@ SENTENCES = (
 
 
 def test_the_multilingual_encoder_takes_the_place_of_the_other(tiny: PublicEncoder) -> None:
-    words = encode_documents(SENTENCES, tiny, length=32, representation="legal-1")
-    rows = encode_documents(["", *SENTENCES], tiny, length=32, representation="multilingual-1")
-    assert not embedding_of(rows[0]).any()
-    found = np.stack([embedding_of(row) for row in rows[1:]])
+    own = represent_exactly(SENTENCES, tiny, "legal-1")
+    nothing, *rows = represent_exactly(["", *SENTENCES], tiny, "multilingual-1")
+    assert not nothing.any()
+    found = np.stack(rows)
     assert found.shape == (4, 384 + 512)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    own = np.stack([embedding_of(row) for row in words])
     np.testing.assert_allclose(found[:, 384:], own[:, 16:], atol=1e-5)
     likeness = found[:2, :384] @ found[2:, :384].T
     assert likeness.argmax(axis=1).tolist() == [0, 1]
