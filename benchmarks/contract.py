@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -60,6 +61,26 @@ class Outcome:
             "seeds": list(self.seeds),
             "details": dict(self.details),
         }
+
+
+def keep(
+    folder: Path | None, about: Sequence[str], measure: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    """Measure figures, or read them if an earlier run measured the same.
+
+    Args:
+        folder: where they are kept; None: nowhere.
+        about: all that they follow from: documents, code, settings, seed.
+        measure: measures them.
+    """
+    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+    path = None if folder is None else folder / f"{digest}.json"
+    if path is not None and path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    figures = measure()
+    if path is not None:
+        path.write_text(json.dumps(figures), encoding="utf-8")
+    return figures
 
 
 def machine() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Micro-F1 under differential privacy on real contract provisions, trained by the shipped code and recipes.
 
-    python -m benchmarks.dp_utility [--quick] [--cells linear|few|other|lstm ...]
-        [--representation embedding|legal-1] [--cache FOLDER]
+    python -m benchmarks.dp_utility [--quick] [--cells linear|few|other|lstm ...] [--only NAME ...]
+        [--representation embedding|legal-1|multilingual-1] [--cache FOLDER]
 
 The texts are masked, as in the product, with the light detector (`--raw` leaves them as they are). Models
 learn from the training part of contract_provisions (83 classes of at least ten provisions) and are tested on
@@ -14,7 +14,8 @@ Recipes were chosen by `--tune`, on the figures of four random fifths of the tra
 out in turn; the development part was not used before they were fixed.
 
 Masking and encoding take about 4 minutes of CPU time, each linear model a few seconds, an LSTM some minutes.
-No text is shown.
+With `--cache`, each is kept and not trained again, unless the code changed: a run that was ended goes on
+where it was. No text is shown.
 """
 
 from __future__ import annotations
@@ -22,16 +23,18 @@ from __future__ import annotations
 import argparse
 import hashlib
 import statistics
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.random import default_rng
 
-from benchmarks.contract import Figure, Outcome, run
+from benchmarks.contract import Figure, Outcome, keep, run
 from benchmarks.encrypted_real import CORPORA, LEAST_ITEMS, PROVISIONS, records_of
 from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Kind, Representation
 from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, extract
@@ -39,9 +42,10 @@ from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.masking.texts import mask_texts
 from lexveil.pipeline.models.encoding import get_encoding
 from lexveil.pipeline.settings import MaskSettings, TrainSettings
-from lexveil.pipeline.training.data import Row, Split
+from lexveil.pipeline.training.data import Row, Split, group_by_owner
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.recipes import plan_training
+from lexveil.pipeline.workspace.code import code_digest
 from lexveil.privacy.dp.randomness import SecureRandom
 
 SEEDS = (1, 2, 3)
@@ -92,10 +96,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, or one fold")
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), default=["linear"])
     parser.add_argument("--lstm", action="store_true", help="the LSTMs' cells too")
+    parser.add_argument("--only", nargs="+", help="names of cells, such as lstm_owner_epsilon_8")
     parser.add_argument("--tune", action="store_true", help="test on held-out owners of the training part")
     parser.add_argument("--representation", choices=get_args(Representation), default=DEFAULT_REPRESENTATION)
     parser.add_argument("--raw", action="store_true", help="do not mask the texts")
-    parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and embeddings")
+    parser.add_argument("--cache", type=Path, help="folder that keeps masked texts, embeddings and figures")
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
@@ -110,24 +115,33 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     figures: dict[str, Figure] = {}
     details: dict[str, Any] = {}
     n: dict[str, int] = {}
-    for cell in (cell for name in dict.fromkeys(wanted) for cell in CELLS[name]):
+    cells = [cell for name in dict.fromkeys(wanted) for cell in CELLS[name]]
+    if arguments.only:
+        cells = [cell for group in CELLS.values() for cell in group if cell.name in arguments.only]
+    code = code_digest("lexveil.pipeline.training.fit")
+    for cell in cells:
         want = get_encoding(cell.kind)
         encoded = _encoded(records, want, arguments.representation, arguments.cache)
-        found: list[tuple[float, float, float]] = []
+        found: list[dict[str, float]] = []
         for fold, seed in runs:
             split = _split(records, encoded, cell.unit, fold)
             if cell.owners is not None:
                 split = _select_owners(split, cell.owners, seed)
-            found.append(_trained(cell, split, seed, arguments.representation))
+            about = [code, _digest(records), cell.name, arguments.representation, str(fold), str(seed)]
+            train = partial(_train, cell, split, seed, arguments.representation)
+            found.append(keep(arguments.cache, about, train))
+            print(
+                cell.name, "fold" if arguments.tune else "seed", seed, found[-1], file=sys.stderr, flush=True
+            )
             n[f"{cell.unit}_owners"] = split.n_owners
             n["training_items"], n["test_items"] = len(split.train), len(split.held_out)
-        scores = [score for score, _, _ in found]
+        scores = [one["micro_f1"] for one in found]
         target = None if arguments.tune else cell.target
         figures[cell.name] = Figure(statistics.fmean(scores), target, "micro-F1", "higher")
         details[cell.name] = {
             "micro_f1": [round(score, 4) for score in scores],
-            "macro_f1": [round(score, 4) for _, score, _ in found],
-            "epsilon": round(found[0][2], 4),
+            "macro_f1": [round(one["macro_f1"], 4) for one in found],
+            "epsilon": round(found[0]["epsilon"], 4),
             "delta": DELTA[cell.unit],
         }
     return Outcome(figures, n, [seed for _, seed in runs], details)
@@ -139,9 +153,7 @@ def _select_owners(split: Split, count: int, seed: int) -> Split:
     return replace(split, train=tuple(row for row in split.train if row.owner in drawn))
 
 
-def _trained(
-    cell: Cell, split: Split, seed: int, representation: Representation
-) -> tuple[float, float, float]:
+def _train(cell: Cell, split: Split, seed: int, representation: Representation) -> dict[str, float]:
     """Micro- and macro-F1 of the held-out part, and the epsilon that was spent."""
     from sklearn.metrics import f1_score
 
@@ -150,20 +162,25 @@ def _trained(
     )
     plan = plan_training(settings, split)
     random = SecureRandom(seed.to_bytes(32, "big"))
-    model, _ = fit(build_model_config(settings, split), split, settings, plan, random)
+    data = group_by_owner(split, settings)
+    model, _ = fit(build_model_config(settings, split), data, settings, plan, random)
     logits = extract(model, [row.encoded for row in split.held_out]).logits
     truth = np.array([split.labels.index(row.label or "") for row in split.held_out])
     chosen = logits.argmax(axis=1)
     ignored: Any = 0  # of a class that nothing was given
     macro = f1_score(truth, chosen, average="macro", labels=np.unique(truth), zero_division=ignored)
     # One label per document: micro-F1 is the share of correct ones.
-    return float((chosen == truth).mean()), float(macro), plan.epsilon(DELTA[cell.unit])
+    return {
+        "micro_f1": float((chosen == truth).mean()),
+        "macro_f1": float(macro),
+        "epsilon": plan.epsilon(DELTA[cell.unit]),
+    }
 
 
 def _masked(records: Sequence[dict[str, Any]], cache: Path | None) -> list[dict[str, Any]]:
     texts = [record["text"] for record in records]
-    digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    path = None if cache is None else cache / f"{digest}.masked"
+    name = f"{_digest(records)}-{code_digest('lexveil.pipeline.masking.texts')[:16]}.masked"
+    path = None if cache is None else cache / name
     if path is not None and path.is_file():
         masked = path.read_text(encoding="utf-8").split("\0")
     else:
@@ -175,6 +192,11 @@ def _masked(records: Sequence[dict[str, Any]], cache: Path | None) -> list[dict[
     return [{**record, "text": text} for record, text in zip(records, masked, strict=True)]
 
 
+def _digest(records: Sequence[dict[str, Any]]) -> str:
+    texts = "\0".join(record["text"] for record in records)
+    return hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
 def _encoded(
     records: Sequence[dict[str, Any]],
     want: Literal["embedding", "tokens"],
@@ -182,8 +204,8 @@ def _encoded(
     cache: Path | None,
 ) -> list[EncodedDocument]:
     encoder = PublicEncoder.load(None)
-    digest = hashlib.sha256("\0".join(record["text"] for record in records).encode("utf-8", "surrogatepass"))
-    name = f"{digest.hexdigest()[:16]}-{representation}.npy"
+    code = code_digest("lexveil.nlp.encoders.documents")[:16]
+    name = f"{_digest(records)}-{representation}-{code}.npy"
     path = None if cache is None or want == "tokens" else cache / name
     if path is not None and path.is_file():
         return [EncodedDocument(row, [], None, 1, 1) for row in np.load(path)]

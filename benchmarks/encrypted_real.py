@@ -25,7 +25,7 @@ from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.models.heads import build_head
 from lexveil.pipeline.settings import TrainSettings
-from lexveil.pipeline.training.data import Row, Split
+from lexveil.pipeline.training.data import Row, Split, group_by_owner
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.recipes import plan_training
 from lexveil.privacy.dp.randomness import SecureRandom
@@ -118,7 +118,8 @@ def _trained(kind: Kind, split: Split, activation: Activation | None = None) -> 
     settings = TrainSettings(model=kind, representation=DEFAULT_REPRESENTATION)
     plan = plan_training(settings, split)
     random = SecureRandom(SEED.to_bytes(32, "big"))
-    model, _ = fit(build_model_config(settings, split), split, settings, plan, random, activation=activation)
+    data = group_by_owner(split, settings)
+    model, _ = fit(build_model_config(settings, split), data, settings, plan, random, activation=activation)
     return model
 
 

@@ -1,7 +1,7 @@
 """What features are worth: probes on seen and unseen labels, neighbours and clusters, on real legal text.
 
-    python -m benchmarks.features [--corpora NAME ...] [--kinds KIND ...] [--seeds N] [--quick]
-        [--cache FOLDER]
+    python -m benchmarks.features [--corpora NAME ...] [--kinds KIND ...] [--representations NAME ...]
+        [--seeds N] [--quick] [--cache FOLDER]
 
 Each row is one way to turn documents into vectors: TF-IDF of the masked texts; on the original and on the
 masked texts the frozen public encoder, and the representations `legal-1` (that encoder beside a table of
@@ -9,8 +9,9 @@ words) and `multilingual-1` (another encoder beside the same table); and models 
 the masked texts, without privacy and at each epsilon. A model is trained on one half of the classes (`seen`),
 drawn with the seed. Vectors of all documents are then judged by what nobody trained them for:
 
-seen, unseen    micro-F1 and macro-F1 of a ridge regression on the vectors of the training part, tested on the
-                other owners' part, among the classes that the model was trained on, or among the others
+all             micro-F1 and macro-F1 of a ridge regression on the vectors of the training part, tested on the
+                other owners' part
+seen, unseen    the same among the classes that the model was trained on, or among the others
 neighbours      of the ten training documents of an unseen class nearest to a test document (cosine), the
                 share of its class; classes with fewer than ten count by their size
 clusters        adjusted mutual information of k-means (k = number of classes) on test documents of unseen
@@ -20,91 +21,63 @@ model           micro-F1 of the model's own head on the seen classes, where ther
 `*_low`, `*_high`: 95 % interval of micro-F1 over test owners (bootstrap). The regression is the same for all
 rows. `loss_by_masking` is the unseen micro-F1 of `legal-1` on the original text less that on the masked text
 (`multilingual_loss_by_masking`: of `multilingual-1`), `gain_by_words` that of `legal-1` less that of the
-encoder, `over_tfidf` that of the better representation less that of TF-IDF, all masked.
+encoder, `over_tfidf` that of the better representation less that of TF-IDF, all masked. With fewer than four
+classes there are no unseen ones: these are then differences of `all`.
 
 Corpora: `provisions` (titles), `clauses` (CUAD clauses with one category), `contracts` (whole agreements by
 type), `terms_LANGUAGE` (unfair terms of service by category), `charges` (Chinese judgments; the charge is
-taken out of the text). No text is shown.
+taken out of the text), `judgments` (of the European Court of Human Rights: about a fair trial alone, or
+another right; numbers of articles are taken out of the text). The judgments are few: each seed draws the part
+to test on anew. No text is shown.
+
+Rows are written to stderr as they are ready. With `--cache`, they are kept and not computed again, unless the
+code that makes features changed: a run that was ended goes on where it was, and rows can be made one by one.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import re
+import functools
 import statistics
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.contract import Figure, Outcome, run
-from benchmarks.encrypted_real import CORPORA, records_of
-from benchmarks.legal_text import select_contracts
+from benchmarks.contract import Figure, Outcome, keep, run
+from benchmarks.encrypted_real import CORPORA
+from benchmarks.labeled import READERS, Corpus, Labels, digest_texts, load_corpus
 from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Kind, Representation
 from lexveil.nlp.encoders.documents import EncodedDocument, InputKind, encode_documents, extract
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.nlp.encoders.representations import add_words
-from lexveil.pipeline.masking.texts import mask_texts
 from lexveil.pipeline.models.encoding import get_encoding
-from lexveil.pipeline.settings import MaskSettings, TrainSettings
-from lexveil.pipeline.training.data import Row, Split
+from lexveil.pipeline.settings import TrainSettings
+from lexveil.pipeline.training.data import Row, Split, group_by_owner
 from lexveil.pipeline.training.fit import build_model_config, fit
-from lexveil.pipeline.training.recipes import plan_training
+from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
+from lexveil.pipeline.workspace.code import code_digest
 from lexveil.privacy.dp.randomness import SecureRandom
 
-LEAST_ITEMS = 10  # of a class, in the training part
 NEIGHBOURS = 10
 RESAMPLES = 500
 RIDGE = 0.5  # of the regression, on vectors of norm 1
+FEWEST_CLASSES = 4  # of which half are not trained on
 DELTA = {"owner": 1e-4, "document": 1e-5}
-LANGUAGES = ("en", "de", "it", "pl")
-MASK = MaskSettings(detector="light")
+
+TITLES: dict[Representation, str] = {
+    "embedding": "encoder",
+    "legal-1": "legal",
+    "multilingual-1": "multilingual",
+}
 
 Vectors = NDArray[np.float32]
-Labels = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A labelled document of a corpus."""
-
-    text: str
-    label: str
-    owner: str
-    tested: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """Documents of classes that have enough of them.
-
-    Attributes:
-        documents: the documents, those to learn from first.
-        masked: their masked texts.
-        classes: names of the classes.
-    """
-
-    name: str
-    documents: Sequence[Document]
-    masked: Sequence[str]
-    classes: tuple[str, ...]
-
-    @property
-    def labels(self) -> Labels:
-        return np.array([self.classes.index(one.label) for one in self.documents])
-
-    @property
-    def tested(self) -> NDArray[np.bool_]:
-        return np.array([one.tested for one in self.documents])
-
-    @property
-    def owners(self) -> NDArray[np.str_]:
-        return np.array([one.owner for one in self.documents])
+MeasureRow = Callable[[Corpus, NDArray[np.bool_], int], dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +96,7 @@ class Training:
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpora", nargs="+", choices=[*READERS], default=["provisions", "clauses"])
     parser.add_argument("--kinds", nargs="*", default=["mlp"], help="kinds of models to train")
+    parser.add_argument("--representations", nargs="+", choices=get_args(Representation), default=None)
     parser.add_argument("--epsilons", nargs="*", type=float, default=[8.0, 3.0, 1.0])
     parser.add_argument("--units", nargs="+", choices=list(DELTA), default=["owner", "document"])
     parser.add_argument("--seeds", type=int, default=3)
@@ -130,7 +104,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="one seed, 500 documents, no trained model: minutes"
     )
-    parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and vectors between runs")
+    parser.add_argument("--cache", type=Path, help="folder that keeps masked texts, vectors and rows")
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
@@ -145,57 +119,113 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         for kind in arguments.kinds
         for unit, epsilon in [(units[0], None), *((u, e) for u in units for e in arguments.epsilons)]
     ]
+    representations = arguments.representations or get_args(Representation)
     figures: dict[str, Figure] = {}
     n: dict[str, int] = {}
     for name in arguments.corpora:
         corpus = load_corpus(name, arguments.most, arguments.cache)
         n |= {
             f"{name}_documents": len(corpus.documents),
-            f"{name}_tested": int(corpus.tested.sum()),
+            f"{name}_tested": int(corpus.draw(seeds[0]).tested.sum()),
             f"{name}_classes": len(corpus.classes),
             f"{name}_owners": len(set(corpus.owners)),
         }
-        rows = measure_corpus(corpus, trainings, seeds, arguments.cache)
+        rows = measure_corpus(corpus, representations, trainings, seeds, arguments.cache)
         for row, found in rows.items():
             for what, value in found.items():
                 figures[f"{name}_{row}_{what}"] = Figure(value, None, "", "higher")
-        unseen = {row: found["unseen"] for row, found in rows.items()}
-        loss = unseen["legal_original"] - unseen["legal_masked"]
-        figures[f"{name}_loss_by_masking"] = Figure(loss, 0.01, "micro-F1", "lower")
-        loss = unseen["multilingual_original"] - unseen["multilingual_masked"]
-        figures[f"{name}_multilingual_loss_by_masking"] = Figure(loss, 0.01, "micro-F1", "lower")
-        better = max(unseen["legal_masked"], unseen["multilingual_masked"])
-        figures[f"{name}_over_tfidf"] = Figure(better - unseen["tfidf_masked"], 0.0, "micro-F1", "higher")
-        gain = unseen["legal_masked"] - unseen["encoder_masked"]
-        figures[f"{name}_gain_by_words"] = Figure(gain, 0.02, "micro-F1", "higher")
+        figures |= {f"{name}_{what}": figure for what, figure in _compare(rows).items()}
     return Outcome(figures, n, seeds)
 
 
+def _compare(rows: dict[str, dict[str, float]]) -> dict[str, Figure]:
+    """Return the differences between rows that there are targets for."""
+    what = "unseen" if "unseen" in rows["tfidf_masked"] else "all"
+    score = {row: found[what] for row, found in rows.items()}
+    figures: dict[str, Figure] = {}
+    for name, title in (("legal", "loss_by_masking"), ("multilingual", "multilingual_loss_by_masking")):
+        if f"{name}_masked" in score:
+            loss = score[f"{name}_original"] - score[f"{name}_masked"]
+            figures[title] = Figure(loss, 0.01, "micro-F1", "lower")
+    better = max(score.get(f"{name}_masked", 0.0) for name in ("legal", "multilingual"))
+    if better:
+        over = better - score["tfidf_masked"]
+        figures["over_tfidf"] = Figure(over, 0.0, "micro-F1", "higher")
+    if "legal_masked" in score and "encoder_masked" in score:
+        gain = score["legal_masked"] - score["encoder_masked"]
+        figures["gain_by_words"] = Figure(gain, 0.02, "micro-F1", "higher")
+    return figures
+
+
 def measure_corpus(
-    corpus: Corpus, trainings: Sequence[Training], seeds: Sequence[int], cache: Path | None
+    corpus: Corpus,
+    representations: Sequence[Representation],
+    trainings: Sequence[Training],
+    seeds: Sequence[int],
+    cache: Path | None,
 ) -> dict[str, dict[str, float]]:
     """Return the figures of each row: means over seeds, which draw the seen classes and the noise."""
-    originals = [one.text for one in corpus.documents]
-    fixed = {
-        "tfidf_masked": _tfidf(corpus.masked, corpus.tested),
-        "encoder_original": _stack(_encode(originals, "embedding", cache)),
-        "encoder_masked": _stack(_encode(corpus.masked, "embedding", cache)),
-    }
-    for name, texts in (("original", originals), ("masked", corpus.masked)):
-        fixed[f"legal_{name}"] = add_words(fixed[f"encoder_{name}"], texts)
-        fixed[f"multilingual_{name}"] = _stack(_encode(texts, "embedding", cache, "multilingual-1"))
+    rows = _list_fixed(corpus, representations, cache)
+    rows |= {training.name: functools.partial(_judge_model, training, cache) for training in trainings}
     found: defaultdict[str, list[dict[str, float]]] = defaultdict(list)
     for seed in seeds:
-        seen = _draw_half(corpus, seed)
-        for row, vectors in fixed.items():
-            found[row].append(judge(corpus, vectors, seen, seed))
-        for training in trainings:
-            vectors, own = _train(corpus, training, seen, seed, cache)
-            found[training.name].append({**judge(corpus, vectors, seen, seed), "model": own})
+        drawn = corpus.draw(seed)
+        seen = _draw_half(drawn, seed)
+        for row, measure_row in rows.items():
+            found[row].append(
+                _keep_row(drawn, row, seed, cache, functools.partial(measure_row, drawn, seen, seed))
+            )
     return {
         row: {what: statistics.fmean(one[what] for one in runs) for what in runs[0]}
         for row, runs in found.items()
     }
+
+
+def _list_fixed(
+    corpus: Corpus, representations: Sequence[Representation], cache: Path | None
+) -> dict[str, MeasureRow]:
+    """Return what judges each row without a model. Vectors are made once, when they are wanted."""
+    originals = [one.text for one in corpus.documents]
+
+    @functools.cache
+    def encode(masked: bool, representation: Representation) -> Vectors:
+        texts = corpus.masked if masked else originals
+        if representation == "legal-1":
+            return add_words(encode(masked, "embedding"), texts)
+        return _stack(_encode(texts, "embedding", cache, representation))
+
+    def judge_representation(
+        masked: bool, representation: Representation, drawn: Corpus, seen: NDArray[np.bool_], seed: int
+    ) -> dict[str, float]:
+        return judge(drawn, encode(masked, representation), seen, seed)
+
+    rows: dict[str, MeasureRow] = {
+        "tfidf_masked": lambda drawn, seen, seed: judge(drawn, _tfidf(drawn.masked, drawn.tested), seen, seed)
+    }
+    for representation in representations:
+        for masked, state in ((False, "original"), (True, "masked")):
+            name = f"{TITLES[representation]}_{state}"
+            rows[name] = functools.partial(judge_representation, masked, representation)
+    return rows
+
+
+def _judge_model(
+    training: Training, cache: Path | None, corpus: Corpus, seen: NDArray[np.bool_], seed: int
+) -> dict[str, float]:
+    vectors, own = _train(corpus, training, seen, seed, cache)
+    return {**judge(corpus, vectors, seen, seed), "model": own}
+
+
+def _keep_row(
+    corpus: Corpus, row: str, seed: int, cache: Path | None, measure_row: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    """Measure a row, or read what an earlier run with the same documents and code measured."""
+    texts = [f"{one.text} {one.label} {one.owner} {one.tested}" for one in corpus.documents]
+    code = code_digest("lexveil.pipeline.training.fit") + Path(__file__).read_text(encoding="utf-8")
+    found = keep(cache, [digest_texts([*texts, *corpus.masked]), code, row, str(seed)], measure_row)
+    shown = " ".join(f"{what} {value:.4f}" for what, value in found.items())
+    print(f"{corpus.name} {row} seed {seed}: {shown}", file=sys.stderr, flush=True)
+    return found
 
 
 def judge(corpus: Corpus, vectors: Any, seen: NDArray[np.bool_], seed: int) -> dict[str, float]:
@@ -211,7 +241,10 @@ def judge(corpus: Corpus, vectors: Any, seen: NDArray[np.bool_], seed: int) -> d
 
     rows: Any = normalize(vectors)
     figures: dict[str, float] = {}
-    for name, part in (("seen", seen), ("unseen", ~seen)):
+    parts = {"all": np.ones_like(seen)}
+    if len(corpus.classes) >= FEWEST_CLASSES:
+        parts |= {"seen": seen, "unseen": ~seen}
+    for name, part in parts.items():
         learn, test = part & ~corpus.tested, part & corpus.tested
         predicted = _probe(corpus, rows, learn, test)
         truth = corpus.labels[test]
@@ -219,7 +252,8 @@ def judge(corpus: Corpus, vectors: Any, seen: NDArray[np.bool_], seed: int) -> d
         figures[f"{name}_macro"] = _macro_f1(truth, predicted)
         low, high = _interval(predicted == truth, corpus.owners[test], seed)
         figures |= {f"{name}_low": low, f"{name}_high": high}
-    learn, test = ~seen & ~corpus.tested, ~seen & corpus.tested
+    part = parts.get("unseen", parts["all"])
+    learn, test = part & ~corpus.tested, part & corpus.tested
     figures["neighbours"] = _neighbours(rows, corpus.labels, learn, test)
     figures["clusters"] = _clusters(rows[test], corpus.labels[test], seed)
     return figures
@@ -333,9 +367,12 @@ def _train(
         representation=DEFAULT_REPRESENTATION,
     )
     plan = plan_training(settings, split)
+    if training.epsilon is None:
+        plan = plan_without_privacy(plan, training.kind)
     random = SecureRandom(seed.to_bytes(32, "big"))
     config = build_model_config(settings, split)
-    model, _ = fit(config, split, settings, plan, random, private=training.epsilon is not None)
+    data = group_by_owner(split, settings)
+    model, _ = fit(config, data, settings, plan, random, private=training.epsilon is not None)
     extracted = extract(model, encoded)
     test = seen & corpus.tested
     truth = [labels.index(one.label) for one, is_test in zip(corpus.documents, test, strict=True) if is_test]
@@ -346,7 +383,7 @@ def _train(
 def _encode(
     texts: Sequence[str], want: InputKind, cache: Path | None, representation: Representation = "embedding"
 ) -> list[EncodedDocument]:
-    name = _digest(texts) if representation == "embedding" else f"{_digest(texts)}-{representation}"
+    name = digest_texts([code_digest("lexveil.nlp.encoders.documents"), representation, *texts])
     path = None if cache is None or want == "tokens" else cache / f"{name}.npy"
     if path is not None and path.is_file():
         return [EncodedDocument(row, [], None, 1, 1) for row in np.load(path)]
@@ -361,94 +398,6 @@ def _encode(
 
 def _stack(encoded: Sequence[EncodedDocument]) -> Vectors:
     return np.stack([one.embedding for one in encoded if one.embedding is not None])
-
-
-def load_corpus(name: str, most: int, cache: Path | None) -> Corpus:
-    """Read and mask a corpus, and leave out classes with too few documents."""
-    documents = sorted(READERS[name](), key=lambda one: _hash_to_unit(one.text))[:most]
-    counts = Counter(one.label for one in documents if not one.tested)
-    kept = [one for one in documents if counts[one.label] >= LEAST_ITEMS]
-    kept.sort(key=lambda one: one.tested)
-    classes = tuple(sorted({one.label for one in kept}))
-    return Corpus(name, kept, _mask([one.text for one in kept], cache), classes)
-
-
-def _mask(texts: Sequence[str], cache: Path | None) -> list[str]:
-    path = None if cache is None else cache / f"{_digest(texts)}.masked"
-    if path is not None and path.is_file():
-        return path.read_text(encoding="utf-8").split("\0")
-    masked: list[str] = []
-    for start in range(0, len(texts), 64):
-        masked += [one.text for one in mask_texts(texts[start : start + 64], MASK, bytes(32))]
-    if path is not None:
-        path.write_text("\0".join(masked), encoding="utf-8")
-    return masked
-
-
-def _read_provisions() -> list[Document]:
-    return [
-        Document(record["text"], record["label"], record["meta"]["contract"], record["split"] != "train")
-        for record in records_of("contract_provisions_ledgar_labels")
-    ]
-
-
-def _read_clauses() -> list[Document]:
-    # The corpus has no part for development here: a fifth of the contracts is tested on.
-    return [
-        Document(record["text"], record["labels"][0], owner, _hash_to_unit(owner) < 0.2)
-        for record in records_of("cuad_clauses")
-        if len(record["labels"]) == 1
-        for owner in [record["meta"]["contract"]]
-    ]
-
-
-def _read_contracts() -> list[Document]:
-    learned = {record["id"] for record in select_contracts()}  # by the table of words
-    return [
-        Document(record["text"][:30_000], record["label"], owner, record["split"] != "train")
-        for record in records_of("contraxsuite_contracts")
-        if record["id"] not in learned
-        for owner in [str(record["meta"].get("cik", record["id"]))]
-    ]
-
-
-def _read_terms(language: str) -> list[Document]:
-    documents: list[Document] = []
-    for record in records_of("unfair_tos_multilingual"):
-        meta = record["meta"]
-        if len(record["labels"]) == 1 and meta["lang"] == language:
-            owner = meta["company"]
-            documents.append(
-                Document(record["text"], record["labels"][0], owner, _hash_to_unit(owner) < 0.25)
-            )
-    return documents
-
-
-def _read_charges() -> list[Document]:
-    documents: list[Document] = []
-    for record in records_of("judge_zh_judgments"):
-        if record["label"]:
-            charge = record["label"].removesuffix("罪")
-            text = re.sub(re.escape(charge), "", record["text"])
-            documents.append(Document(text, record["label"], record["id"], _hash_to_unit(record["id"]) < 0.3))
-    return documents
-
-
-READERS: dict[str, Callable[[], list[Document]]] = {
-    "provisions": _read_provisions,
-    "clauses": _read_clauses,
-    "contracts": _read_contracts,
-    **{f"terms_{language}": lambda one=language: _read_terms(one) for language in LANGUAGES},
-    "charges": _read_charges,
-}
-
-
-def _digest(texts: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _hash_to_unit(text: str) -> float:
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, ex
 from lexveil.nlp.encoders.public import PublicEncoder
 from lexveil.pipeline.masking.texts import mask_texts
 from lexveil.pipeline.settings import MaskSettings, TrainSettings
-from lexveil.pipeline.training.data import Row, Split
+from lexveil.pipeline.training.data import Row, Split, group_by_owner
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
 from lexveil.privacy.dp.accounting import noise_multiplier
@@ -183,7 +183,8 @@ def _score_rows(
         plan = plan_without_privacy(plan, "mlp")
     random_ = SecureRandom(seed.to_bytes(32, "big"))
     config = build_model_config(settings, split)
-    model, _ = fit(config, split, settings, plan, random_, private=epsilon is not None)
+    data = group_by_owner(split, settings)
+    model, _ = fit(config, data, settings, plan, random_, private=epsilon is not None)
     features = extract(model, encoded).features
     means = np.stack([features[labels == label].mean(axis=0) for label in range(len(names))])
     near = features @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T

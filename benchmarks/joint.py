@@ -37,7 +37,7 @@ from lexveil.nlp.encoders.documents import extract
 from lexveil.pipeline.joint.agreement import Agreement, OfficeOffer, Protection, Setup, draft_agreement
 from lexveil.pipeline.joint.office import fit_agreed
 from lexveil.pipeline.settings import TrainSettings
-from lexveil.pipeline.training.data import OwnerData, Split
+from lexveil.pipeline.training.data import OwnerData, Split, group_by_owner
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.recipes import plan_training
 from lexveil.privacy.dp.randomness import SecureRandom
@@ -122,9 +122,8 @@ def deal_out(split: Split) -> list[Split]:
 
 def train_alone(split: Split, settings: TrainSettings, seed: int) -> float:
     plan = plan_training(settings, split)
-    model, _ = fit(
-        build_model_config(settings, split), split, settings, plan, SecureRandom(seed.to_bytes(32, "big"))
-    )
+    config, data = build_model_config(settings, split), group_by_owner(split, settings)
+    model, _ = fit(config, data, settings, plan, SecureRandom(seed.to_bytes(32, "big")))
     return score(model, split)
 
 

@@ -47,7 +47,7 @@ from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.training import data
-from lexveil.pipeline.training.data import OwnerData, Row, Split, load_split
+from lexveil.pipeline.training.data import OwnerData, Row, Split, group_by_owner, load_split
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.objectives import build_objective
 from lexveil.pipeline.training.recipes import plan_training
@@ -279,7 +279,7 @@ def prove_epsilon(corpus: Corpus, folder: Path, runs: int) -> float:
         found: list[np.ndarray] = []
         for number in range(runs):
             source = SecureRandom(f"{name}{number}".encode().ljust(32, b"."))
-            model, _ = fit(config, split, train, plan, source)
+            model, _ = fit(config, group_by_owner(split, train), train, plan, source)
             found.append(torch.cat([p.detach().flatten() for p in model.parameters()]).numpy())
         weights.append(np.stack(found))
     half = runs // 2

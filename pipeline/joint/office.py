@@ -42,7 +42,7 @@ from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.charges import describe_relation, determine_unit
 from lexveil.pipeline.training.data import FEW_UNITS, OwnerData, Split, describe_few_units, load_split
-from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit_owners
+from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit
 from lexveil.pipeline.training.objectives import build_objective
 from lexveil.pipeline.training.reservations import (
     ReservedRun,
@@ -450,7 +450,7 @@ def fit_agreed(
     plan = agreement.plan_steps()
     if agreement.protection == "once":
         return fit_once(config, data, train, plan, random, offices)
-    return fit_owners(config, data, train, plan, random, progress, group=offices)[0]
+    return fit(config, data, train, plan, random, progress, group=offices)[0]
 
 
 def have_equal_weights(one: FeatureModel, other: FeatureModel) -> bool:

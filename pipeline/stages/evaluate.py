@@ -31,7 +31,7 @@ from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.sources.documents import SourceItem, check_fields, read_item, scan_sources
 from lexveil.pipeline.stages.extract import read_features
 from lexveil.pipeline.training.classes import choose_classes
-from lexveil.pipeline.training.data import Row, Split, load_split
+from lexveil.pipeline.training.data import Row, Split, group_by_owner, load_split
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -156,11 +156,12 @@ def _score_twins(
     """Score the model trained without privacy, and, for a polynomial head, the one with ReLU."""
     config = build_model_config(train, split)
     plan = plan_without_privacy(plan_training(train, split), config.kind)
-    twin, _ = fit(config, split, train, plan, SecureRandom(), private=False)
+    data = group_by_owner(split, train)
+    twin, _ = fit(config, data, train, plan, SecureRandom(), private=False)
     scores = _score_rows(twin.config, split.held_out, partial(_compute_logits, twin))
     if not isinstance(twin.head, PolynomialHead):
         return scores, None
-    with_relu, _ = fit(config, split, train, plan, SecureRandom(), private=False, activation="relu")
+    with_relu, _ = fit(config, data, train, plan, SecureRandom(), private=False, activation="relu")
     return scores, _score_rows(with_relu.config, split.held_out, partial(_compute_logits, with_relu))
 
 

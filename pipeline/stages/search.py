@@ -26,7 +26,7 @@ from lexveil.pipeline.records import ForEach, Progress, run_one_by_one
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.charges import record_charges, release
-from lexveil.pipeline.training.data import Split, load_split
+from lexveil.pipeline.training.data import Split, group_by_owner, load_split
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit
 from lexveil.pipeline.training.identity import describe_recipe
 from lexveil.pipeline.training.owner_scores import plan_score_release, score_held_out_owners
@@ -322,7 +322,8 @@ def _fit_candidate(
     """Train the model of a candidate; None: it diverged."""
     own = _scale_recipe(candidate, split, train)
     try:
-        return fit(build_model_config(own, split), split, own, _plan_settings(own, split), key)[0]
+        data = group_by_owner(split, own)
+        return fit(build_model_config(own, split), data, own, _plan_settings(own, split), key)[0]
     except NonFiniteWeightsError:
         return None
 

@@ -19,7 +19,7 @@ from lexveil.pipeline.records import ForEach, Progress, format_moment, run_one_b
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.charges import describe_relation
 from lexveil.pipeline.training.classes import MaskNames
-from lexveil.pipeline.training.data import Split, load_split
+from lexveil.pipeline.training.data import Split, group_by_owner, load_split
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, choose_device, fit
 from lexveil.pipeline.training.identity import (
     compute_documents_digest,
@@ -122,7 +122,8 @@ def run_helper_rank(workspace: Workspace) -> None:
             reserved = RunSecret.from_bytes(secret)
             train = reserved.bind(workspace.settings.train)
             with suppress(NonFiniteWeightsError):  # the first process reports it
-                fit(run.config, run.split, train, run.plan, SecureRandom(reserved.key), group=group)
+                data = group_by_owner(run.split, train)
+                fit(run.config, data, train, run.plan, SecureRandom(reserved.key), group=group)
     finally:
         group.leave()
 
@@ -157,7 +158,7 @@ def _train_in_group(
         try:
             model, result = fit(
                 run.config,
-                run.split,
+                group_by_owner(run.split, bound),
                 bound,
                 run.plan,
                 SecureRandom(reserved.secret.key),

@@ -17,7 +17,7 @@ from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.records import Progress
 from lexveil.pipeline.settings import TrainSettings
-from lexveil.pipeline.training.data import Row, Split, build_target
+from lexveil.pipeline.training.data import Row, Split, build_target, group_by_owner
 from lexveil.pipeline.training.fit import fit
 from lexveil.pipeline.training.objectives import build_objective
 from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
@@ -138,7 +138,7 @@ def _select_owners(split: Split, owners: Sequence[str]) -> Split:
 def _train_without_privacy(
     config: ModelConfig, train: TrainSettings, plan: TrainingPlan, split: Split
 ) -> FeatureModel:
-    return fit(config, split, train, plan, SecureRandom(), private=False)[0]
+    return fit(config, group_by_owner(split, train), train, plan, SecureRandom(), private=False)[0]
 
 
 def _score_owners(model: FeatureModel, split: Split, owners: Sequence[str]) -> Floats:

@@ -24,6 +24,7 @@ from lexveil.pipeline.models.encoding import (
     load_encoder,
     read_encoded,
 )
+from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.classes import MaskNames, choose_classes
 from lexveil.pipeline.training.ownership import choose_groups
 from lexveil.pipeline.workspace import tables
@@ -236,6 +237,11 @@ class OwnerData:
         owner_index = torch.tensor([position for position, _, _ in drawn], dtype=torch.int64)
         targets = torch.from_numpy(np.asarray([target for _, _, target in drawn]))
         return Batch(inputs, targets, owner_index, (1.0 / counts)[owner_index])
+
+
+def group_by_owner(split: Split, train: TrainSettings) -> OwnerData:
+    """Group the documents to learn from by owner, as a model of these settings takes them."""
+    return OwnerData(split, train.model, train.max_items_per_owner)
 
 
 def _embedding(encoded: EncodedDocument) -> np.ndarray:

@@ -14,7 +14,7 @@ from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.models.encoding import load_encoder
 from lexveil.pipeline.records import Progress
 from lexveil.pipeline.settings import TrainSettings
-from lexveil.pipeline.training.data import OwnerData, Split
+from lexveil.pipeline.training.data import Split
 from lexveil.pipeline.training.objectives import build_objective, try_one_step
 from lexveil.privacy.dp.batches import OwnerBatches
 from lexveil.privacy.dp.checkpoint import Checkpoint
@@ -81,7 +81,7 @@ def check_trainable(config: ModelConfig, train: TrainSettings) -> None:
 
 def fit(
     config: ModelConfig,
-    split: Split,
+    data: OwnerBatches,
     train: TrainSettings,
     plan: TrainingPlan,
     random: SecureRandom,
@@ -92,11 +92,11 @@ def fit(
     checkpoint: Checkpoint | None = None,
     group: Companions = SINGLE_PROCESS,
 ) -> tuple[FeatureModel, TrainingResult]:
-    """Train a model on the split.
+    """Train a model.
 
     Args:
         config: configuration of the model.
-        split: the documents.
+        data: the documents by owner.
         train: settings of the training.
         plan: steps, rates and noise.
         random: source of all randomness.
@@ -112,26 +112,6 @@ def fit(
     Raises:
         NonFiniteWeightsError: a step has made a weight infinite or not a number.
     """
-    data = OwnerData(split, config.kind, train.max_items_per_owner)
-    return fit_owners(
-        config, data, train, plan, random, progress, private, activation, checkpoint=checkpoint, group=group
-    )
-
-
-def fit_owners(
-    config: ModelConfig,
-    data: OwnerBatches,
-    train: TrainSettings,
-    plan: TrainingPlan,
-    random: SecureRandom,
-    progress: Progress | None = None,
-    private: bool = True,
-    activation: Activation | None = None,
-    *,
-    checkpoint: Checkpoint | None = None,
-    group: Companions = SINGLE_PROCESS,
-) -> tuple[FeatureModel, TrainingResult]:
-    """Train a model on data by owner; arguments, result and errors are those of `fit`."""
     model = build_model(config, load_encoder(train), activation=activation)
     start_from_labels(model, load_encoder(train))
     model.to(choose_device(train))

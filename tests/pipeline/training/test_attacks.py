@@ -12,7 +12,7 @@ import pytest
 from lexveil.nlp.encoders.models import FeatureModel
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.attacks import AttackOutcome, attack_model
-from lexveil.pipeline.training.data import Row, Split
+from lexveil.pipeline.training.data import Row, Split, group_by_owner
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
 from lexveil.privacy.dp.randomness import SecureRandom
@@ -25,9 +25,8 @@ CARD = {"delta": 1e-5, "epsilon": 1.0}
 def train_model(split: Split, private: bool) -> FeatureModel:
     plan = plan_training(TRAIN, split)
     plan = plan if private else replace(plan_without_privacy(plan, "linear"), steps=400)
-    return fit(
-        build_model_config(TRAIN, split), split, TRAIN, plan, SecureRandom(bytes(32)), private=private
-    )[0]
+    config, data = build_model_config(TRAIN, split), group_by_owner(split, TRAIN)
+    return fit(config, data, TRAIN, plan, SecureRandom(bytes(32)), private=private)[0]
 
 
 def attack(model: FeatureModel, split: Split) -> tuple[AttackOutcome, list[tuple[str, int, int]]]:

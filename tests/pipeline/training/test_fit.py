@@ -15,7 +15,7 @@ from lexveil.nlp.encoders.documents import extract
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training import fit as fit_module
-from lexveil.pipeline.training.data import Split
+from lexveil.pipeline.training.data import Split, group_by_owner
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, choose_device, fit
 from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
 from lexveil.privacy.dp.checkpoint import Checkpoint
@@ -31,7 +31,8 @@ def train_settings(**more: Any) -> TrainSettings:
 
 def fitted(settings: TrainSettings, split: Split, key: bytes = KEY, **more: Any) -> dict[str, torch.Tensor]:
     plan = plan_training(settings, split)
-    model, result = fit(build_model_config(settings, split), split, settings, plan, SecureRandom(key), **more)
+    config, data = build_model_config(settings, split), group_by_owner(split, settings)
+    model, result = fit(config, data, settings, plan, SecureRandom(key), **more)
     assert len(result.unprotected_loss) == settings.steps
     assert not model.training
     return model.state_dict()
@@ -97,7 +98,7 @@ def test_without_privacy_the_model_learns_what_the_labels_say(make_split: MakeSp
     settings, split = train_settings(steps=30), make_split(40, 40)
     plan = plan_without_privacy(plan_training(settings, split), "linear")
     config = build_model_config(settings, split)
-    model, _ = fit(config, split, settings, plan, SecureRandom(KEY), private=False)
+    model, _ = fit(config, group_by_owner(split, settings), settings, plan, SecureRandom(KEY), private=False)
     logits = extract(model, [row.encoded for row in split.held_out]).logits
     truth = np.array([split.labels.index(row.label or "") for row in split.held_out])
     assert (logits.argmax(axis=1) == truth).mean() > 0.9
