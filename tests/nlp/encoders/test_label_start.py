@@ -10,9 +10,16 @@ import pytest
 import torch
 
 from lexveil.nlp.encoders.config import Kind, ModelConfig
-from lexveil.nlp.encoders.documents import encode_documents, extract, get_input_kind
+from lexveil.nlp.encoders.documents import encode_documents, encode_for_model, extract, get_input_kind
 from lexveil.nlp.encoders.label_start import start_from_labels
-from lexveil.nlp.encoders.learn_names import Pair, collect_headings, learn_map, read_pairs
+from lexveil.nlp.encoders.learn_names import (
+    Pair,
+    collect_headings,
+    compute_legal_features,
+    compute_lstm_features,
+    learn_map,
+    read_pairs,
+)
 from lexveil.nlp.encoders.models import build_model
 from lexveil.nlp.encoders.public import PublicEncoder
 
@@ -136,38 +143,54 @@ def test_headings_of_several_documents_are_collected_with_what_stands_below(enco
         Pair("3", "arbitration", "Any dispute is finally settled by three arbitrators."),
         Pair("3", "a name of one party", "The parties have signed."),
     ]
-    found = collect_headings(pairs, encoder)
+    found = collect_headings(pairs, encoder, compute_legal_features)
     assert found["counts"].tolist() == [2, 2]  # arbitration, rent
     texts = found["texts"].astype(np.float64)
     due = encode_documents(["The lessee owes the rent."], encoder, representation="legal-1")[0].embedding
     assert due is not None
     assert texts[1] @ due > texts[0] @ due
     assert found["names"].shape == (2, encoder.dimension)
+    told = collect_headings(pairs, encoder, compute_lstm_features)["texts"].astype(np.float64)
+    (due,) = compute_lstm_features(["The lessee owes the rent."], encoder)
+    assert told[1] @ due > told[0] @ due
 
 
-def test_texts_below_a_public_heading_are_the_first_examples_of_its_class(encoder: PublicEncoder) -> None:
-    """By the mapped names alone, a text is nearest to another class, and no more is made of them."""
+@pytest.mark.parametrize("kind", ["linear", "lstm"])
+def test_texts_below_a_public_heading_are_the_first_examples_of_its_class(
+    kind: Kind, encoder: PublicEncoder
+) -> None:
+    """By the names alone, some texts are nearest to another class, and no more is made of names."""
     texts = {
-        "Severability": "If a provision hereof is held invalid, the remaining provisions stay in force.",
-        "Counterparts": "This may be executed in two or more originals, which together are one instrument.",
-        "Survival": "Sections 3 to 7 continue in effect after this Agreement has ended.",
-        "Headings": "Captions are for convenience only and shall not affect how this is construed.",
-        "Entire Agreements": "This supersedes all prior understandings, oral or written, on its subject.",
-        "Waivers": "No failure or delay in exercising a right shall operate as a loss of it.",
-        "Assigns": "Neither party may transfer its rights hereunder without the other's consent.",
-        "Governing Laws": "This shall be construed according to the rules of the State of New York.",
+        "Severability": "If any provision is held invalid or unenforceable, the remaining provisions shall "
+        "continue in full force and effect.",
+        "Counterparts": "This instrument may be executed in two or more originals, each of which is deemed "
+        "an original and all of which are one and the same.",
+        "Survival": "The representations and warranties of the parties continue in effect after the closing "
+        "and any termination.",
+        "Headings": "Captions are for convenience of reference only and do not affect the interpretation of "
+        "any provision.",
+        "Entire Agreements": "This supersedes all prior understandings and negotiations, oral or written, "
+        "between the parties on its subject.",
+        "Waivers": "No failure or delay in exercising any right operates as a relinquishment of it, nor does "
+        "any single or partial exercise.",
+        "Assigns": "Neither party may transfer its rights or obligations hereunder without the prior written "
+        "consent of the other.",
+        "Governing Laws": "This shall be construed and enforced under the laws of the State, without regard "
+        "to conflicts of law principles.",
     }
     labels = tuple(texts)
-    config = ModelConfig.of("linear", encoder, labels, representation="legal-1")
+    config = ModelConfig.of(kind, encoder, labels, representation="legal-1")
     model = build_model(config, encoder)
     start_from_labels(model, encoder)
-    encoded = encode_documents(list(texts.values()), encoder, representation="legal-1")
+    model.fold()
+    encoded = encode_for_model(list(texts.values()), encoder, None, config)
     assert extract(model, encoded).logits.argmax(axis=1).tolist() == list(range(len(labels)))
     # Names that are no headings are taken for less.
     areas = ModelConfig.of(
-        "linear", encoder, ("Larceny", "Divorce", "Asylum", "Trespass"), representation="legal-1"
+        kind, encoder, ("Larceny", "Divorce", "Asylum", "Trespass"), representation="legal-1"
     )
     cautious = build_model(areas, encoder)
     start_from_labels(cautious, encoder)
+    cautious.fold()
     norms = [float(one.output.weight.norm(dim=1).mean().detach()) for one in (model, cautious)]
     assert norms[0] / math.log(8) > 1.3 * norms[1] / math.log(4)
