@@ -93,9 +93,7 @@ def _run_stages(
     _require_labels(workspace)
     encoding = get_encoding(workspace.settings.train.model)
     encoded = monitor.run_stage("encode", lambda: encode(workspace, encoding, each))
-    # The runner's processes have the detector, which this one would load for some names. Those of a cluster
-    # take no work from within a task: Prefect would send what it knows of the task, which cannot be sent.
-    warm = masked.done_now > 0 and workspace.settings.runner == "processes"
+    warm = masked.done_now > 0  # its workers have the detector, which this process would load for some names
     trained = monitor.run_stage("train", lambda: once("train", lambda: _find_or_train(workspace, each, warm)))
     name = trained.saved.name
     features = monitor.run_stage("extract", lambda: extract(workspace, name, each, request.run_id))

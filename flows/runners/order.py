@@ -6,7 +6,8 @@ import itertools
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from typing import Any
 
 from prefect import task
@@ -83,6 +84,8 @@ class Runner:
         slots: Number of shards that are processed at once.
         options: Makes the context in which tasks are submitted.
         external: The cluster was not started here and goes on when this process ends.
+        context: What Prefect knows where the runner was started, in the flow: with what it knows within a
+            task, tasks cannot be sent to a cluster.
     """
 
     tasks: Any
@@ -90,6 +93,7 @@ class Runner:
     slots: int
     options: Callable[[], Any] | None = None
     external: bool = False
+    context: Context = field(default_factory=copy_context, repr=False)
 
     def each(self, stage: str, work: Work, shards: Sequence[Shard]) -> Iterator[ShardResult]:
         """Process shards as a `ForEach`, with a bounded number of submitted tasks; results in any order."""
@@ -100,7 +104,8 @@ class Runner:
         try:
             while True:
                 for shard in itertools.islice(waiting, 2 * self.slots - len(submitted)):
-                    future = self._submit(stage_task, self.make_order(stage, work, shard))
+                    order = self.make_order(stage, work, shard)
+                    future = self.context.copy().run(self._submit, stage_task, order)
                     submitted[future.task_run_id] = future, shard
                     future.add_done_callback(done.put)
                 if not submitted:

@@ -69,7 +69,8 @@ def mask_names(workspace: Workspace, names: Sequence[str]) -> list[str]:
 def mask_names_by(each: ForEach, workspace: Workspace, names: Sequence[str]) -> list[str]:
     """Mask names like `mask_names`, in a worker: it has the detector already, this process would load it.
 
-    What a worker returns may be logged by a scheduler, so it leaves the names in a sealed file.
+    What a worker gets and returns passes a scheduler, which may log it: the names are sealed, and the worker
+    leaves the masked ones in a sealed file.
 
     Args:
         each: runs it in a worker.
@@ -78,8 +79,8 @@ def mask_names_by(each: ForEach, workspace: Workspace, names: Sequence[str]) -> 
     """
     if not names:
         return []
-    work = _NameMasking(workspace, tuple(names))
-    key, shard = work.key, Shard(0, secrets.token_hex(16))
+    key, shard = _NameMasking.find_key(workspace), Shard(0, secrets.token_hex(16))
+    work = _NameMasking(workspace, seal(key, json.dumps(list(names)).encode(), f"names:{shard.key}"))
     try:
         list(each("names", work, [shard]))
         content = unseal(key, work.path.read_bytes(), shard.key)
@@ -93,11 +94,11 @@ class _NameMasking:
     """The work of a worker: it masks the names."""
 
     workspace: Workspace
-    names: tuple[str, ...] = field(repr=False)
+    names: bytes = field(repr=False)  # sealed
 
-    @property
-    def key(self) -> bytes:
-        return self.workspace.keys.purpose_key("masked-names")
+    @staticmethod
+    def find_key(workspace: Workspace) -> bytes:
+        return workspace.keys.purpose_key("masked-names")
 
     @property
     def path(self) -> Path:
@@ -105,8 +106,10 @@ class _NameMasking:
         return self.workspace.found / "names.partial"
 
     def __call__(self, shard: Shard) -> ShardResult:
-        masked = json.dumps(mask_names(self.workspace, self.names)).encode()
-        write_bytes(self.path, seal(self.key, masked, shard.key), mode=0o600)
+        key = self.find_key(self.workspace)
+        names = json.loads(unseal(key, self.names, f"names:{shard.key}"))
+        masked = json.dumps(mask_names(self.workspace, names)).encode()
+        write_bytes(self.path, seal(key, masked, shard.key), mode=0o600)
         return ShardResult(shard.index, shard.key, 0, "", {})
 
 

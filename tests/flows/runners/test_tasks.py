@@ -40,10 +40,11 @@ SETTINGS: dict[str, Any] = {
 GONE_SECONDS = HANGS_AFTER
 
 SCRIPT = """
-import functools, json, os, sys, time
+import functools, json, os, sys, threading, time
 from pathlib import Path
 
 import runner_work
+from lexveil.flows.main import run_as_task
 from lexveil.flows.runners.tasks import shard_tasks
 from prefect import flow
 from lexveil.pipeline.errors import LexveilError
@@ -72,6 +73,13 @@ def job(folder: str) -> None:
             list(each("refuse", functools.partial(runner_work.refuse, str(here)), shards[:1]))
         except LexveilError as error:
             results["refused"] = [type(error).__name__, str(error)]
+        lock = threading.Lock()  # as a task of ours has, and no cluster can receive
+
+        def inside():
+            with lock:
+                return list(each("inside", runner_work.double, shards))
+
+        results["inside"] = sorted(result.rows for result in run_as_task("outer", inside))
         print(json.dumps(results), flush=True)
         list(each("hang", runner_work.hang, shards[:2]))
 
@@ -279,6 +287,11 @@ def test_the_tables_are_the_same_whoever_made_them(ran: Ran, alone: Path) -> Non
     assert digests(ran.workspace) == digests(alone)
     assert masked(ran.workspace) == masked(alone)
     assert len(digests(alone)) == DOCUMENTS // PER_SHARD
+
+
+def test_shards_are_sent_from_within_a_task(ran: Ran) -> None:
+    """The names of classes are masked so, within the task that trains."""
+    assert ran.results["inside"] == [0, 2, 4, 6]
 
 
 def test_a_dead_worker_is_replaced_and_its_shard_tried_again(ran: Ran) -> None:
