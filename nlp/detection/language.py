@@ -16,7 +16,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from lexveil.nlp.cache import cache_folder, write_cached
+from lexveil.nlp.cache import cache_folder, mark_used, write_cached
 from lexveil.nlp.letters import HAN, has_han
 from lexveil.nlp.vocabulary import CONTINENTAL
 
@@ -200,6 +200,7 @@ def _read_tables() -> tuple[dict[str, NDArray[Any]], list[str]]:
     path = cache_folder() / f"languages-{_compute_key()}.safetensors"
     cached = _read_cached(path)
     if cached is not None:
+        mark_used(path)
         return cached
     tables, languages = _unpack_tables()
     with suppress(OSError):  # without a writable cache, every process unpacks it

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.nlp import letters
-from lexveil.nlp.cache import cache_folder, write_cached
+from lexveil.nlp.cache import cache_folder, mark_used, write_cached
 from lexveil.nlp.patterns import shapes, syntax
 from lexveil.nlp.patterns.shapes import Shape, Trigger, read_shape
 from lexveil.nlp.patterns.syntax import parse
@@ -37,7 +37,9 @@ def read_shapes(patterns: Sequence[tuple[str, int]]) -> list[Shape]:
         return _read_anew(patterns)
     path = cache_folder() / f"shapes-{_compute_key(patterns)}.json"
     with suppress(OSError, ValueError, TypeError):
-        return unpack_shapes(path.read_bytes())
+        found = unpack_shapes(path.read_bytes())
+        mark_used(path)
+        return found
     found = _read_anew(patterns)
     with suppress(OSError):  # without a writable cache, every process reads them
         write_cached(path, pack_shapes(found))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lexveil.nlp.cache import cache_folder, write_cached
+from lexveil.nlp.cache import cache_folder, mark_used, write_cached
 from lexveil.nlp.taggers.card import ADAPTER, CARD, Card
 from lexveil.nlp.taggers.contract import TaggerError
 
@@ -39,7 +39,9 @@ def open_session(folder: Path) -> Any:
     path = cache_folder() / f"{_compute_key(folder)}.onnx"
     if path.is_file():
         try:
-            return _open_model(path)
+            session = _open_model(path)
+            mark_used(path)
+            return session
         except Exception:
             # A truncated or altered file is built again.
             path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from lexveil.nlp.cache import cache_folder, write_cached
+from lexveil.nlp.cache import cache_folder, mark_used, write_cached
 
 PACKAGE = "lexveil"
 ROOT = Path(__file__).parents[3]  # folder of the package, wherever it is installed
@@ -63,6 +63,7 @@ def code_digest(module: str) -> str:
     with suppress(OSError, ValueError):
         known, digest = path.read_text(encoding="ascii").split()
         if known == files:
+            mark_used(path)
             return digest
     digest = _compute_digest(module)
     with suppress(OSError):  # without a writable cache, every process computes it

@@ -182,7 +182,7 @@ def write_part(
     return result
 
 
-def _is_vector(kind: pa.DataType) -> bool:
+def _is_vector(kind: Any) -> bool:
     is_list = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)
     return is_list and pa.types.is_floating(kind.value_type)
 
