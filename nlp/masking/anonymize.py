@@ -61,7 +61,7 @@ class CheckedText:
     Attributes:
         masked: the masked text.
         reasons: number of occurrences by reason: `string`, `surname`, `rule` and `revealed` for leftovers
-            (FAIL); `near`, `ambiguous`, `unseen`, `case`, `language` and `reviewer` for what to check
+            (FAIL); `near`, `ambiguous`, `unseen`, `rare`, `case`, `language` and `reviewer` for what to check
             (REVIEW); `repaired` counts leftovers that were masked.
         doubts: where the leftovers are, in characters of the original text.
     """
@@ -302,7 +302,9 @@ class _PieceMasking:
         if language is not None:
             cued, others = self._check.find_unseen(self.masked, language)
             doubts += [*others, *self._find_lower_case(language)]
-        for one in (*self._drop_law(cued, find_case_citations), *self._drop_law(doubts)):
+        likely = [*self._drop_law(cued, find_case_citations), *self._drop_law(doubts)]
+        # Of several at one place, the surest is told, beside what holds for a whole passage.
+        for one in {(one.start, one.reason == "case"): one for one in sorted(likely, key=_rank)}.values():
             if one.start not in known and not self._is_readable(one):
                 yield one
 
@@ -351,6 +353,10 @@ class _PieceMasking:
     def _is_readable(self, leftover: Leftover) -> bool:
         index = bisect_left(self._readable, (leftover.start + 1, 0)) - 1
         return index >= 0 and leftover.end <= self._readable[index][1]
+
+
+def _rank(doubt: Leftover) -> int:
+    return ("case", "rare", "near", "ambiguous", "unseen").index(doubt.reason)
 
 
 def _count_certain(left: Sequence[Leftover]) -> int:

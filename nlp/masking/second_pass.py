@@ -26,7 +26,7 @@ from lexveil.nlp.vocabulary import FOLDED_TITLES, JURISDICTIONS, LEGAL_WORDS
 if TYPE_CHECKING:
     from lexveil.nlp.recognizers.base import RuleRecognizer
 
-Reason = Literal["string", "surname", "rule", "revealed", "ambiguous", "near", "unseen", "case"]
+Reason = Literal["string", "surname", "rule", "revealed", "ambiguous", "near", "unseen", "rare", "case"]
 
 FATAL: frozenset[Reason] = frozenset({"string", "surname", "rule", "revealed"})
 """Reasons with which a document must not be published."""
@@ -130,8 +130,7 @@ class SecondPass:
         words = find_unseen(readable, masked, self._lower_words, self._kept_names, self._surnames, language)
         for one in (*words, *find_unseen_chinese(readable)):
             if not readable.is_kept(one.start, one.end, ""):
-                reason: Reason = "ambiguous" if one.ambiguous else "unseen"
-                (cued if one.cued else others).append(Leftover(one.start, one.end, "PERSON", reason))
+                (cued if one.cued else others).append(Leftover(one.start, one.end, "PERSON", one.reason))
         return cued, others
 
     def _read(self, masked: MaskedText) -> ReadableText:

@@ -3,9 +3,10 @@
 
 A second pass that looked for names as the first does would miss the same ones. The signs here are cheap and
 independent of it: a word beside a masked name, a word after a title, a role or a greeting, a first name from
-a public list, and the surname of a masked person if the document also uses it as an ordinary word. A sign
-makes the verdict REVIEW, and what is no ordinary word of the document is masked as well: a sign is rare in
-documents without a leak, so little is masked in vain, but where one name was missed, there may be others.
+a public list, a word that English lacks (`rare_words`), and the surname of a masked person if the document also
+uses it as an ordinary word. A sign makes the verdict REVIEW. What is no ordinary word of the document is masked
+as well, unless it is only rare: a sign is rare in documents without a leak, so little is masked in vain, but
+where one name was missed, there may be others.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence, Set
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from lexveil.nlp.entities.given_names import is_given_name, may_be_given_name
 from lexveil.nlp.letters import LOWER, UPPER, has_han
 from lexveil.nlp.masking.folding import fold_words
 from lexveil.nlp.masking.mask import MaskedText, Replacement
+from lexveil.nlp.masking.rare_words import find_rare_words, is_followed_by_act
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
 from lexveil.nlp.vocabulary import (
     AMBIGUOUS_NAMES,
@@ -104,14 +106,15 @@ class Unseen(NamedTuple):
     Attributes:
         start: its start in the original.
         end: its end.
-        ambiguous: it is a masked person's surname and an ordinary word of the document.
-        cued: a neighbor shows that it is a name: a title, a role, a greeting, the other half of a masked
-            name.
+        reason: `ambiguous`: it is a masked person's surname and an ordinary word of the document; `rare`: the
+            language lacks it, but nothing else shows that it is a name; else `unseen`.
+        cued: a neighbor shows that it is a name even within law: a title, a role, a greeting, the other half
+            of a masked name.
     """
 
     start: int
     end: int
-    ambiguous: bool
+    reason: Literal["ambiguous", "rare", "unseen"]
     cued: bool
 
 
@@ -134,6 +137,28 @@ def find_unseen(
         language: ISO 639-1 code of the document, or "".
     """
     text = readable.normalized.text
+    found = list(_find_unseen(text, masked, lower, kept_names, surnames, language))
+    if language == "en":
+        told = {text[one.start : one.end] for one in found}
+        found += (
+            Unseen(word.start, word.end, "unseen" if word.cued else "rare", False)
+            for word in find_rare_words(text, lower, _is_known)
+            if word.text not in told and not kept_names >= {*fold_words(word.text)}
+        )
+    for one in found:
+        start, end = readable.to_original(one.start, one.end)
+        yield one._replace(start=start, end=end)
+
+
+def _find_unseen(
+    text: str,
+    masked: MaskedText,
+    lower: Set[str],
+    kept_names: Set[str],
+    surnames: Set[str],
+    language: str,
+) -> Iterator[Unseen]:
+    """Yield what lists and neighbors show to be a name, in characters of `text`, which has cuts."""
     cuts = [m.start() for m in re.finditer(CUT, text)]
     terms = {
         m.group(2).casefold()
@@ -148,8 +173,9 @@ def find_unseen(
         within = _WITHIN_SENTENCE.search(before) is not None
         introduced = _CUE.search(before) is not None
         if _is_known(word) or word in lower or word.removesuffix("s") in lower:
-            if word in surnames and within and word not in terms:
-                yield Unseen(*readable.to_original(*match.span()), True, introduced)
+            as_name = within or (language == "en" and is_followed_by_act(text, match.end()))
+            if word in surnames and as_name and word not in terms:
+                yield Unseen(*match.span(), "ambiguous", introduced)
             continue
         cued = introduced or (
             word not in terms
@@ -163,7 +189,7 @@ def find_unseen(
             and (within or _is_followed(text, match.end()))
             and not _NUMBERED.search(before)
         ):
-            yield Unseen(*readable.to_original(*match.span()), False, cued)
+            yield Unseen(*match.span(), "unseen", cued)
 
 
 def find_unseen_chinese(readable: ReadableText) -> Iterator[Unseen]:
@@ -175,7 +201,7 @@ def find_unseen_chinese(readable: ReadableText) -> Iterator[Unseen]:
         return
     for span in LatticeTagger.load(threshold=_DOUBTED).tag([text.replace(CUT, _SOMEBODY)])[0]:
         if CUT not in text[span.start : span.end]:
-            yield Unseen(*readable.to_original(span.start, span.end), False, False)
+            yield Unseen(*readable.to_original(span.start, span.end), "unseen", False)
 
 
 def find_surnames(masked: MaskedText) -> set[str]:

@@ -11,7 +11,15 @@ from itertools import pairwise
 from lexveil.nlp.entities.given_names import is_given_name, may_be_given_name
 from lexveil.nlp.letters import HAN, LOWER, UPPER
 from lexveil.nlp.recognizers.base import SHAPED, SHARED, Finding, RuleRecognizer
-from lexveil.nlp.vocabulary import INSTITUTION_WORDS, JURISDICTIONS, LEGAL_WORDS, PLACES, TIME_WORDS
+from lexveil.nlp.vocabulary import (
+    COMPOUND_SURNAMES_ZH,
+    INSTITUTION_WORDS,
+    JURISDICTIONS,
+    LEGAL_WORDS,
+    PLACES,
+    SURNAMES_ZH,
+    TIME_WORDS,
+)
 
 _STAMP = r"\[?(?:\d{1,4}[./-]\d{1,2}\.?(?:[./-]?\d{2,4})?,? )?(?:um )?\d{1,2}[:.]\d{2}(?::\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?\]?(?: ?-)? ?"
 _LABEL = SHARED.compile(
@@ -20,10 +28,15 @@ _LABEL = SHARED.compile(
 # "ada.roe  10:02": the line of a sender in a chat at work, and "@ada" in its messages.
 _HANDLE = SHARED.compile(rf"(?m)^[ \t>]*@?([{LOWER}]{{2,}}[._-][{LOWER}]+)[ \t]+{_STAMP}$")
 _MENTION = SHARED.compile(r"(?<![\w@.])@([A-Za-z][\w.-]{1,30}\w)")
+# "景行 22:01": the line of a sender above a message.
+_SENDER = SHARED.compile(
+    rf"(?m)^[ \t>]*((?:[{HAN}]{{2,4}})|(?:[{UPPER}][{LOWER}][\w'-]*)(?: [{UPPER}][\w'-]*\.?){{0,2}})[ \t,]+{_STAMP}[ \t]*\n(?=[^\n]*\S)"
+)
 _LABEL_ZH = SHARED.compile(rf"(?m)^[ \t>]*(?:{_STAMP})?([{HAN}]{{2,4}}) ?: ?(?=\S)")
 # Roles and the labels of forms end with these: 被告人, 审判员, 地址.
+_SURNAMES_ZH = (*COMPOUND_SURNAMES_ZH, *SURNAMES_ZH)
 _ENDS_ROLE = re.compile(
-    r"[人员长官方告师者号址话名期间由容项点所份额称别族龄历业位码因款院局室注证据组席]\Z|问|答|先生|女士"
+    r"[人员长官方告师者号址话名期间由容项点所份额称别族龄历业位码因款院局室注证据组席]\Z|问|答|先生|女士|[上下中正]午|[早晚]上|[今昨明]天|[周星]期?[一二三四五六日天]"
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _CAPITALIZED = re.compile(rf"(?<![\w@./-])[{UPPER}][{LOWER}]{{2,}}(?![\w@-])")
@@ -65,6 +78,7 @@ class SpeakerRecognizer(RuleRecognizer):
                 if is_given_name(word.group().casefold()) and not _is_common(word.group()):
                     yield Finding(*word.span(), "PERSON", SHAPED)
         yield from _find_chinese(text)
+        yield from _find_senders(text)
         handles = list(_HANDLE.finditer(text))
         for match in (*handles, *(_MENTION.finditer(text) if handles else ())):
             yield Finding(*match.span(1), "PERSON", SHAPED)
@@ -77,6 +91,26 @@ def _find_chinese(text: str) -> Iterator[Finding]:
     if len(counts) > 1 and max(counts.values()) > 1 and _has_run(text, labels):
         for label in labels:
             yield Finding(*label.span(1), "PERSON", SHAPED)
+
+
+def _find_senders(text: str) -> Iterator[Finding]:
+    """Yield the senders of a chat whose messages stand below them: two at least, one with the name of a person.
+
+    In a timetable, one such line follows another.
+    """
+    lines = [
+        line
+        for line in _SENDER.finditer(text)
+        if not _is_common(line.group(1)) and not _ENDS_ROLE.search(line.group(1))
+    ]
+    starts = {line.start() for line in lines}
+    labels = {line.group(1) for line in lines}
+    named = any(
+        label.startswith(_SURNAMES_ZH) or may_be_given_name(label.split()[0].casefold()) for label in labels
+    )
+    if len(labels) > 1 and named and not any(line.end() in starts for line in lines):
+        for line in lines:
+            yield Finding(*line.span(1), "PERSON", SHAPED)
 
 
 def _read(label: re.Match[str]) -> str:

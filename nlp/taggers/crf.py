@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -334,6 +334,13 @@ class CrfTagger:
             decode_spans(marginals, self._crf.labels, self._threshold, type(self).__name__)
             for marginals in self._crf.marginals(texts)
         ]
+
+
+@cache
+def load_vocabulary() -> frozenset[int]:
+    """Return the hashes (`features.hash_text`) of the lower-case words of the public encoder's vocabulary."""
+    with np.load(WEIGHTS / "light.npz", allow_pickle=False) as stored:
+        return frozenset(np.cumsum(stored["cluster_hashes"], dtype=np.uint32).tolist())
 
 
 @lru_cache(maxsize=4)

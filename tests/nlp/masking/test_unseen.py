@@ -31,7 +31,7 @@ def check(
         ("Patient: Quorn, Orsolwyn\nGender: f", "Quorn", "Orsolwyn"),
         ("The bag belonged to Gerhard, it seems.", "", "Gerhard"),  # a first name
         ("He answered that Gerhard had left.", "", "Gerhard"),  # "that" makes no term of it
-        ("Katarzyna Quorn signed the lease.", "", "Katarzyna"),
+        ("Katarzyna Bond signed the lease.", "", "Katarzyna"),
         ("The officer asked Smt. Orsolwyn to wait.", "", "Orsolwyn"),  # a title
         ("Gormlach s/o Birquan was arrested.", "", "Birquan"),
         ("Witnesses: Orsolwyn; two others", "", "Orsolwyn"),
@@ -216,7 +216,7 @@ def test_what_only_a_detector_takes_for_a_name_raises_nothing(text: str, masked:
 
 
 def test_near_spellings_are_located_too() -> None:
-    text = "Mr Hawksmoor came. Later Hawksmor left the house."
+    text = "Mr Hawksmoor came. Later Hawksmor was on the list."
     outcome = check(text, "Hawksmoor")
     assert [(text[one.start : one.end], one.reason) for one in outcome.doubts] == [("Hawksmor", "near")]
 

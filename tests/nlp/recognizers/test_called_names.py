@@ -32,6 +32,11 @@ def test_a_nickname_after_the_words_that_introduce_it(text: str) -> None:
         "⟦Pello⟧ : alors ?\n⟦Quillo⟧ : non\n⟦Pello⟧ : bon\n",
         "[14.03.22, 09:12] ⟦Jule⟧: Hallo\n[14.03.22, 09:13] ⟦Bärbel W.⟧: Frag ihn",
         "08/11/2021, 21:14 - ⟦quilla⟧: is it true\n08/11/2021, 21:15 - Mum: no",
+        "⟦景行⟧ 22:01\n睡了没\n⟦柳依依⟧ 22:02\n没，刚给我打电话\n",
+        "⟦Quillo⟧, 10:02\nis it true\n⟦Anna P.⟧ 10:03\nno\n",
+        "上午 10:00\n开庭\n下午 14:00\n宣判\n",
+        "Anna 10:00\nQuillo 11:00\nErnst 12:00\n",  # a timetable
+        "Quillung 10:30\nSaal 4\nPellung 12:00\nSaal 5\n",
         "Frage: Kannten Sie ihn?\nAntwort: nein\nFrage: Sicher?\nAntwort: ja",
         "Name: Anna Pell\nGeburtsort: Quillstadt\nBeruf: Bäckerin",
         "Quilltext: eins\nPelltext: zwei\nQuilltext: drei",
