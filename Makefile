@@ -9,7 +9,7 @@ TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-
 # Without stored bytecode, every process compiles thousands of modules again: half of what a command costs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo install quick test test-changed cov check check-fast bench docs dist format clean
+.PHONY: help demo install kernel quick test test-changed cov check check-fast bench docs dist format clean
 .DEFAULT_GOAL := demo
 
 help: ## Show this list
@@ -31,6 +31,9 @@ demo: $(VENV)/.installed ## Run the main job on about 1,000 synthetic documents,
 	@$(BIN)/python -m fixtures.score demo demo/workspace
 
 install: $(VENV)/.installed ## Install into .venv
+
+kernel: ## Compile the functions of the LSTM for this checkout, as an installation does
+	@$(PYTHON) deploy/build_kernel.py
 
 quick: $(VENV)/.installed ## Tests in under a minute: no server, process, browser, workspace or model
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --quick

@@ -3,9 +3,10 @@
 An LSTM (batch 32, 128 steps, 128 inputs, 128 hidden, both directions), one item per owner: forward pass,
 backward pass, clipping, noise, update. `lstm_over_nn_lstm` divides it by nn.LSTM's step without noise,
 `lstm_speedup_over_opacus` divides the step of Opacus' DPLSTM under its GradSampleModule and DPOptimizer, with
-its noise, by it. `noise_ns_a_weight` is what our noise costs by itself, for so many weights. The steps run in
-turns in one process, one thread, CPU time; ratios are those of the medians, and those of the smallest are in
-the details, because on a busy machine the medians measure the other work as well.
+its noise, by it. `lstm_by_torch_over_nn_lstm` is the private step without compiled functions, which an
+installation without them makes. `noise_ns_a_weight` is what our noise costs by itself, for so many weights.
+The steps run in turns in one process, one thread, CPU time; ratios are those of the medians, and those of the
+smallest are in the details, because on a busy machine the medians measure the other work as well.
 `opacus_lstm_speedup_over_opacus` is our LSTM within Opacus against DPLSTM.
 
 The errors are relative L2 distances, the worst over parameters and owners, from autograd of nn.LSTM on one
@@ -24,6 +25,7 @@ import time
 import warnings
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks import dp_training_heads, dp_training_transformers
 from benchmarks.contract import Figure, Outcome, run
+from lexveil.privacy.dp.clipping import kernel
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
 
 SEED = 17
@@ -69,6 +72,14 @@ def _private(module: nn.LSTM, keeper: BookKeeper, x: Tensor) -> Callable[[], Non
         _update(module, grads)
 
     return step
+
+
+def _by_torch(step: Callable[[], None]) -> Callable[[], None]:
+    def by_torch() -> None:
+        with patch.object(kernel, "takes", lambda *_: False):
+            step()
+
+    return by_torch
 
 
 def _opacus(module: nn.Module, x: Tensor) -> Callable[[], None]:
@@ -113,10 +124,11 @@ def lstm_times(repetitions: int) -> dict[str, list[float]]:
         steps = {
             "nn_lstm": _plain(plain, x),
             "private": _private(private, keeper, x),
+            "private_by_torch": _by_torch(_private(private, keeper, x)),
             "opacus_lstm": _opacus(OpacusLSTM(INPUTS, HIDDEN, **shape), x),
             "dplstm": _opacus(DPLSTM(INPUTS, HIDDEN, **shape), x),
         }
-        for name in ("nn_lstm", "private", "opacus_lstm") * 2:
+        for name in ("nn_lstm", "private", "private_by_torch", "opacus_lstm") * 2:
             steps[name]()
         times: dict[str, list[float]] = {name: [] for name in steps}
         for repetition in range(repetitions):
@@ -176,6 +188,9 @@ def _lstm(repetitions: int) -> tuple[dict[str, Figure], dict[str, Any]]:
     figures = {
         "lstm_over_nn_lstm": Figure(median["private"] / median["nn_lstm"], 1.15, "x", "lower"),
         "lstm_speedup_over_opacus": Figure(median["dplstm"] / median["private"], 10.0, "x", "higher"),
+        "lstm_by_torch_over_nn_lstm": Figure(
+            median["private_by_torch"] / median["nn_lstm"], None, "x", "lower"
+        ),
         "opacus_lstm_speedup_over_opacus": Figure(
             median["dplstm"] / median["opacus_lstm"], None, "x", "higher"
         ),
@@ -183,6 +198,7 @@ def _lstm(repetitions: int) -> tuple[dict[str, Figure], dict[str, Any]]:
         "lstm_norm_error_float64": Figure(errors["norm"], 1e-12, "", "lower"),
     }
     details = {
+        "compiled_for": kernel.find_instructions(),
         "median_ms": {name: 1e3 * value for name, value in median.items()},
         "smallest_ms": {name: 1e3 * value for name, value in smallest.items()},
         "lstm_over_nn_lstm_smallest": smallest["private"] / smallest["nn_lstm"],

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import lexveil
+from deploy.build_kernel import build
 from tests.deadlines import HANGS_AFTER
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +85,13 @@ def test_the_wheel_owns_one_package_and_holds_every_file(wheel: Path) -> None:
     assert there - names == set()
     assert "lexveil/py.typed" in names
     assert not [name for name in names if "test_" in name or name.startswith(("tests", "fixtures"))]
+
+
+def test_the_wheel_holds_what_a_compiler_made(wheel: Path, tmp_path: Path) -> None:
+    made = build(ROOT / "privacy" / "dp" / "clipping" / "kernel.c", tmp_path)
+    compiled = {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")}
+    assert compiled == {file.name for file in made}
+    assert wheel.stem.endswith("py3-none-any") == (not made)
 
 
 def test_imports_go_one_way() -> None:

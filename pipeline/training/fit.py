@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from lexveil.nlp.encoders.config import TRANSFORMERS, Activation, ModelConfig, takes_tokens
+from lexveil.nlp.encoders.config import LSTMS, TRANSFORMERS, Activation, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.label_start import start_from_labels
 from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.nlp.encoders.transformer import NotTrainableError
@@ -18,6 +18,7 @@ from lexveil.pipeline.training.data import Split
 from lexveil.pipeline.training.objectives import build_objective, try_one_step
 from lexveil.privacy.dp.batches import OwnerBatches
 from lexveil.privacy.dp.checkpoint import Checkpoint
+from lexveil.privacy.dp.clipping import kernel
 from lexveil.privacy.dp.engine import TrainingPlan, TrainingResult
 from lexveil.privacy.dp.engine import train as train_privately
 from lexveil.privacy.dp.group import SINGLE_PROCESS, Companions, local_rank
@@ -47,6 +48,13 @@ def choose_device(train: TrainSettings) -> torch.device:
     if train.device == "cpu" or not available:
         return torch.device("cpu")
     return torch.device("cuda", local_rank() % torch.cuda.device_count())
+
+
+def describe_slow_lstm(train: TrainSettings) -> str | None:
+    """Return why an LSTM trains more slowly than it could; None if it does not, or if another kind trains."""
+    if train.model not in LSTMS or choose_device(train).type != "cpu" or kernel.find_instructions():
+        return None
+    return "the LSTM trains more slowly: this installation has no compiled functions for the processor"
 
 
 def build_model_config(train: TrainSettings, split: Split) -> ModelConfig:

@@ -27,7 +27,12 @@ from lexveil.pipeline.training.data import (
     describe_few_units,
     warn_of_private_labels,
 )
-from lexveil.pipeline.training.fit import choose_device, choose_micro_batch, is_cuda_available
+from lexveil.pipeline.training.fit import (
+    choose_device,
+    choose_micro_batch,
+    describe_slow_lstm,
+    is_cuda_available,
+)
 from lexveil.pipeline.training.recipes import check_deltas
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -188,11 +193,13 @@ def check_before_charging(
         )
 
 
-def warn_before_training(population: Population, split: Split) -> None:
-    """Warn, one line each, of what a training on these documents reveals or is unlikely to achieve."""
+def warn_before_training(population: Population, split: Split, train: TrainSettings) -> None:
+    """Warn, one line each, of what a training on these documents reveals, is unlikely to achieve or lacks."""
     warn_of_private_labels(split)
     if split.n_owners < FEW_UNITS:
         log.warning(describe_few_units(split.n_owners, population.unit))
+    if (slow := describe_slow_lstm(train)) is not None:
+        log.warning(slow)
 
 
 def reconcile_ledger(workspace: Workspace) -> None:

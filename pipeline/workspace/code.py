@@ -185,9 +185,11 @@ def _add_parents(name: str) -> Iterator[str]:
 
 
 def _list_data_files(module: str) -> list[Path]:
-    """List word lists and templates next to a module. Weights have their own digest."""
+    """List word lists, templates and C sources next to a module. Weights have their own digest.
+
+    What is compiled from a source counts as that source: an installation without it computes the same.
+    """
     file = _find_file(module)
     assert file is not None
-    return sorted(
-        path for path in file.parent.iterdir() if path.is_file() and path.suffix not in (".py", ".typed")
-    )
+    others = (".py", ".typed", ".so")
+    return sorted(path for path in file.parent.iterdir() if path.is_file() and path.suffix not in others)

@@ -5,7 +5,8 @@ example's share can be recovered. Here the backward pass keeps delta, the gradie
 pre-activations: an example's gradient is delta^T x for the input weights, delta^T h for the recurrent
 weights, and the sum of delta for each bias. One backward pass gives all of them.
 
-Each direction of each layer is one pass over time; `recurrence` has its arithmetic.
+Each direction of each layer is one pass over time; `recurrence` has its arithmetic, and `kernel` the same as
+compiled functions.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from lexveil.privacy.dp.clipping import recurrence
+from lexveil.privacy.dp.clipping import kernel, recurrence
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The tensors that one backward pass through one direction keeps, in the direction's order of time.
+    """The tensors that one backward pass through one direction keeps, all in the same order of time.
 
     Attributes:
         delta: Gradient of the gates' pre-activations, shape (time, batch, 4 hidden).
@@ -114,8 +115,8 @@ def tapped_forward(
 
 def _packed(module: Any, packed: PackedSequence, tap: Tap) -> tuple[PackedSequence, tuple[Tensor, Tensor]]:
     # In the order of the caller throughout, so that rows of the traces are rows of the batch.
-    x, lengths = pad_packed_sequence(packed)
-    out, last_h, last_c = _layers(module, x, lengths.to(x.device), tap)
+    x, lengths = pad_packed_sequence(packed, batch_first=True)
+    out, last_h, last_c = _layers(module, x.transpose(0, 1), lengths.to(x.device), tap)
     ordered = out if packed.sorted_indices is None else out.index_select(1, packed.sorted_indices)
     rank = torch.arange(out.shape[1], device=out.device)
     valid = rank < packed.batch_sizes.to(out.device)[:, None]
@@ -134,13 +135,30 @@ def _layers(module: Any, x: Tensor, lengths: Tensor | None, tap: Tap) -> tuple[T
         outs: list[Tensor] = []
         for direction in range(2 if module.bidirectional else 1):
             weights = _read_weights(module, layer, direction)
+            tap_here = partial(tap, layer, direction)
+            if kernel.takes(x, weights.recurrent.shape[1]):
+                steps = kernel.Steps(lengths, bool(direction))
+                hidden, cells = _pass(x, weights, steps, tap_here)
+                outs.append(hidden)
+                last_h.append(hidden[0] if direction else _last(hidden, lengths))
+                last_c.append(cells[0] if direction else _last(cells, lengths))
+                continue
             ordered = _reverse(x, lengths) if direction else x
-            hidden, cells = _pass(ordered, weights, partial(tap, layer, direction))
+            hidden, cells = _pass(ordered, weights, None, tap_here)
             outs.append(_reverse(hidden, lengths) if direction else hidden)
             last_h.append(_last(hidden, lengths))
             last_c.append(_last(cells, lengths))
-        x = torch.cat(outs, -1) if len(outs) > 1 else outs[0]
+        x = _join(outs)
     return x, torch.stack(last_h), torch.stack(last_c)
+
+
+def _join(outs: list[Tensor]) -> Tensor:
+    """Return both directions' states (time, batch, n) beside each other, in the layout of the first."""
+    if len(outs) == 1:
+        return outs[0]
+    if outs[0].is_contiguous():
+        return torch.cat(outs, -1)
+    return torch.cat([out.transpose(0, 1) for out in outs], -1).transpose(0, 1)
 
 
 def _read_weights(module: Any, layer: int, direction: int) -> recurrence.Weights:
@@ -166,13 +184,20 @@ def _last(states: Tensor, lengths: Tensor | None) -> Tensor:
     return states[lengths - 1, torch.arange(states.shape[1], device=states.device)]
 
 
-def _pass(x: Tensor, weights: recurrence.Weights, tap: Callable[[Tensor, Tensor], Tensor]) -> Any:
-    """Run one direction of a layer: x (time, batch, in) to hidden and cell states (time, batch, hidden)."""
+def _pass(
+    x: Tensor,
+    weights: recurrence.Weights,
+    steps: kernel.Steps | None,
+    tap: Callable[[Tensor, Tensor], Tensor],
+) -> Any:
+    """Run one direction of a layer: x (time, batch, in) to hidden and cell states (time, batch, hidden).
+
+    With `steps` by the kernel, else by torch from the first step to the last.
+    """
     with torch.no_grad():
-        states = recurrence.forward(x, weights)
-        before = torch.cat([torch.zeros_like(states.hidden[:1]), states.hidden[:-1]])
-    tapped = tap(x.detach(), before)
-    return _Pass.apply(x, tapped, weights, states.gates, states.hidden, states.cells)
+        states = recurrence.forward(x, weights) if steps is None else kernel.forward(x, weights, steps)
+    tapped = tap(x.detach(), states.before)
+    return _Pass.apply(x, tapped, weights, steps, states.gates, states.hidden, states.cells, states.before)
 
 
 class _Pass(torch.autograd.Function):
@@ -184,12 +209,14 @@ class _Pass(torch.autograd.Function):
         x: Tensor,
         tapped: Tensor,
         weights: recurrence.Weights,
+        steps: kernel.Steps | None,
         gates: Tensor,
         hidden: Tensor,
         cells: Tensor,
+        before: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(gates, hidden, cells)
-        ctx.weights = weights
+        ctx.save_for_backward(gates, hidden, cells, before)
+        ctx.weights, ctx.steps = weights, steps
         ctx.set_materialize_grads(False)
         return hidden, cells
 
@@ -197,13 +224,15 @@ class _Pass(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, d_hidden: Tensor | None, d_cells: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        gates, hidden, cells = (saved.detach() for saved in ctx.saved_tensors)
+        states = recurrence.States(*(saved.detach() for saved in ctx.saved_tensors))
         weights: recurrence.Weights = ctx.weights
-        d_hidden = torch.zeros_like(hidden) if d_hidden is None else d_hidden.contiguous()
-        states = recurrence.States(gates, hidden, cells)
-        delta = recurrence.backward(states, weights.recurrent, d_hidden, d_cells)
+        d_hidden = torch.zeros_like(states.hidden) if d_hidden is None else d_hidden
+        if ctx.steps is None:
+            delta = recurrence.backward(states, weights.recurrent, d_hidden.contiguous(), d_cells)
+        else:
+            delta = kernel.backward(states, weights.recurrent, d_hidden, d_cells, ctx.steps)
         d_x = recurrence.linear(delta, weights.input.t()) if ctx.needs_input_grad[0] else None
-        return (d_x, delta, *(None,) * 4)
+        return (d_x, delta, *(None,) * 6)
 
 
 class _Kept(torch.autograd.Function):

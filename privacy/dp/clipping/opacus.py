@@ -30,6 +30,7 @@ class GateWeights(nn.Module):
 
     Attributes:
         items: Number of items of the last batch.
+        distances: How far its items and time steps are apart in memory.
     """
 
     def __init__(self, source: nn.LSTM, layer: int, direction: int) -> None:
@@ -47,7 +48,7 @@ class GateWeights(nn.Module):
         Returns:
             Shape (batch, time, 4 hidden).
         """
-        self.items = x.shape[0]
+        self.items, self.distances = x.shape[0], hidden.stride()[:2]
         return _Preactivations.apply(x, hidden, *self.parameters())
 
 
@@ -189,8 +190,8 @@ def _factors(
         ValueError: The batch is not the first dimension.
     """
     x, hidden = activations
-    # As this layer passes them on, steps are further apart in memory than examples.
-    if backprops.shape[0] != layer.items or hidden.stride(0) > hidden.stride(1):
+    # Opacus exchanges the first two dimensions of what it kept, even where both have the same size.
+    if backprops.shape[0] != layer.items or hidden.stride()[:2] != layer.distances:
         raise ValueError("OpacusLSTM needs GradSampleModule(batch_first=True), whatever its own inputs are")
     return zip(layer.parameters(), (x, hidden, None, None), strict=False)
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lexveil.privacy.dp.clipping import kernel
 from lexveil.privacy.dp.clipping.factors import (
     Factors,
     InputProducts,
@@ -250,10 +251,7 @@ class _Formed:
         self._grads: dict[int, Tensor] = {}
         squares = torch.zeros(owners.count, dtype=torch.float64, device=flat.delta.device)
         for owner, rows in owners.spans(flat.per_item):
-            gradient = multiply_transposed(flat.delta[rows], flat.inputs[rows])
-            # While it is in the cache.
-            squares[owner] = _squared(gradient)
-            self._grads[owner] = gradient
+            self._grads[owner], squares[owner] = _multiply_and_square(flat.delta[rows], flat.inputs[rows])
         self._single, self._shape = flat.single, (flat.delta.shape[1], flat.inputs.shape[1])
         self._bias = _summed_rows(flat, owners)
         self._name_sums = _make_naming(flat)
@@ -465,6 +463,14 @@ def _column_sums(values: Tensor, terms: int) -> Tensor:
     """Return the sums over the rows, `terms` of them at a time in single precision. Float64."""
     parts = [some.sum(0) for some in values.split(max(terms, 1))]
     return torch.stack(parts).sum(0, dtype=torch.float64)
+
+
+def _multiply_and_square(delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor | float]:
+    """Return delta^T x, and its squared norm, computed while the product is in the cache."""
+    if kernel.takes(x, x.shape[1]):
+        return kernel.multiply_transposed(delta, x)
+    product = multiply_transposed(delta, x)
+    return product, _squared(product)
 
 
 def _squared(matrix: Tensor) -> Tensor:

@@ -46,11 +46,13 @@ class States:
         gates: Gates of each step, shape (time, batch, 4 hidden).
         hidden: Hidden state after each step, shape (time, batch, hidden).
         cells: Cell state after each step, shape (time, batch, hidden).
+        before: Hidden state before each step, shape (time, batch, hidden).
     """
 
     gates: Tensor
     hidden: Tensor
     cells: Tensor
+    before: Tensor
 
 
 def forward(inputs: Tensor, weights: Weights) -> States:
@@ -71,7 +73,7 @@ def _by_steps(inputs: Tensor, weights: Weights) -> States:
         g.tanh_()
         c = torch.mul(f, c, out=c_next).addcmul_(i, g)
         h = torch.mul(o, c.tanh(), out=h_next)
-    return States(gates, hidden, cells)
+    return States(gates, hidden, cells, _shift(hidden))
 
 
 def _by_fused_kernel(inputs: Tensor, weights: Weights) -> States | None:
@@ -113,10 +115,14 @@ def _by_fused_kernel(inputs: Tensor, weights: Weights) -> States | None:
     recomputed = torch.stack([c, o[-1] * c.tanh(), o[0] * cells[0].tanh()])
     returned = torch.stack([last_cell, last_hidden, hidden[0]])
     return (
-        States(gates, hidden, cells)
+        States(gates, hidden, cells, _shift(hidden))
         if torch.allclose(recomputed, returned, _AGREEMENT, _AGREEMENT, equal_nan=True)
         else None
     )
+
+
+def _shift(hidden: Tensor) -> Tensor:
+    return torch.cat([torch.zeros_like(hidden[:1]), hidden[:-1]])
 
 
 def _gates(workspace: Tensor, time: int, batch: int, width: int) -> Tensor | None:
@@ -185,5 +191,7 @@ def _local_derivatives(states: States) -> tuple[Tensor, Tensor]:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Apply `products.linear` to (time, batch, n)."""
+    """Apply `products.linear` to (time, batch, n), in the layout of the input."""
+    if not x.is_contiguous() and x.transpose(0, 1).is_contiguous():
+        return linear(x.transpose(0, 1), weight, bias).transpose(0, 1)
     return products.linear(x.flatten(0, 1), weight, bias).unflatten(0, x.shape[:2])

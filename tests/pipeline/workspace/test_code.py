@@ -195,6 +195,22 @@ def test_imports_for_the_type_checker_do_not_count() -> None:
     assert code.import_closure("lexveil.nlp.text") == {"lexveil.nlp", "lexveil.nlp.text"}
 
 
+def test_a_source_counts_and_what_is_compiled_from_it_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installation with a compiler and one without go on with each other's runs."""
+    folder = tmp_path / "lexveil"
+    folder.mkdir()
+    for name in ("__init__.py", "one.py", "kernel.c", "kernel-AVX2.so"):
+        (folder / name).touch()
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    code._find_file.cache_clear()
+    try:
+        assert [file.name for file in code._list_data_files("lexveil.one")] == ["kernel.c"]
+    finally:
+        code._find_file.cache_clear()
+
+
 def test_no_such_module() -> None:
     with pytest.raises(LookupError, match="no module"):
         code.code_digest("nlp.nothing")
