@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from lexveil.nlp.citations.names import VERSUS, CaseName, find_case_names, find_name_start
@@ -113,7 +113,7 @@ _SHORT_FORM = LAW.compile(
 # Before a name that the document has cited as a case: the text refers to the case again.
 _SHORT_CUE = LAW.compile(
     rf"(?i:\b(?:under|nothing in|unlike|contrary to|as in|held in|holding in|rule in|court in|decided in|decision in|reasoning in|"
-    rf"in|since|following|applying|citing|cites|distinguish(?:ed|ing)|overrul(?:ed|ing))) ([{UPPER}][\w'-]{{3,40}})(?! [{UPPER}])(?!['’]s )"
+    rf"in|since|following|appl(?:ying|ies)|citing|cites|distinguish(?:ed|es|ing)|overrul(?:ed|es|ing)|follows|invokes|relies on|reliance on)) ([{UPPER}][\w'-]{{3,40}})(?! [{UPPER}])(?!['’]s )"
 )
 # A case that the document knows by one name alone: "the Bosman ruling".
 _DOCTRINE = re.compile(
@@ -140,7 +140,7 @@ def find_case_citations(text: str) -> Iterator[Range]:
     yield from _find_in_re(text)
     us = list(_find_us_cases(text))
     yield from us
-    known = {name.short for name, _ in reported} | _short_names(text, us)
+    known = {name.short for name, _ in reported} | _short_names(text, us) | _names_after_openings(text, us)
     own = {name.short for name in find_case_names(text[:_HEAD]) if _follows_caption(text, name)}
     yield from ((name.start, name.end) for name in bare if _is_cited(text, name, known, own))
     yield from _find_cited_above(text)
@@ -221,6 +221,13 @@ def _find_doctrines(text: str) -> Iterator[Range]:
             yield from ranges
 
 
+def _names_after_openings(text: str, ranges: Sequence[Range]) -> set[str]:
+    """Return the names of cited cases with one party: "Vane" of "In re Marriage of Vane"."""
+    openings = (_OPENING.match(text, start, end) for start, end in ranges)
+    names = (_CASE_WORD.match(text, opening.end()) for opening in openings if opening)
+    return {name.group() for name in names if name}
+
+
 def _short_names(text: str, ranges: list[Range]) -> set[str]:
     return {name.short for start, end in ranges for name in find_case_names(text[start:end]) if name.short}
 
@@ -241,6 +248,9 @@ _AFTER = re.compile(
     r"(?:(?:, | & |-|, at |, n\.|, nn\.| n\.)\*?\d{1,6}(?! [A-Z])| & n\.\d+)*(?: ?\((?:(?:[^()\n]{0,60} )?(?:1[6-9]|20)\d{2})(?:, [^()\n]{1,40})?\))?(?: ?\((?:en banc|per curiam|plurality(?: opinion)?|mem\.|[A-Z][a-z]+,? (?:C\.)?J\.,[^()\n]{1,40})\))?"
 )
 _BACK = 240
+# Between a case with one party and its report: a comma, in California the year.
+_BEFORE_REPORT = re.compile(r"(?:, | \((?:1[6-9]|20)\d\d\) )\Z")
+_CASE_WORD = re.compile(rf"[{UPPER}][\w'-]{{3,40}}")
 _MOST_PARSED = 1200
 
 
@@ -296,8 +306,9 @@ def _start_with_name(text: str, start: int, floor: int) -> int:
     for name in find_case_names(text[base:start]):
         if _BETWEEN.fullmatch(text, base + name.end, start):
             return base + name.start
-    if text[start - 2 : start] == ", ":
-        named = find_name_start(text, start - 2)
+    joint = _BEFORE_REPORT.search(text, max(0, start - 8), start)
+    if joint:
+        named = find_name_start(text, joint.start())
         opening = _IN_RE.search(text, max(0, named - 24), named) or _OPENING.search(text, named, start)
         return opening.start() if opening else start
     return start

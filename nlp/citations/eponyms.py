@@ -42,14 +42,28 @@ _RULES_OF_CASES = "|".join(
 )
 # Common surnames: each with its own noun only, and never after a title.
 _PAIRS = (
-    r"Alford pleas?|Allen charge|Almanza standard|Anders brief|Barnes notice|Beddoe order|Brady (?:material|violations?|rule|obligations?|claims?)|Crawford test|"
-    r"Engel criteria|Erie doctrine|Franks hearings?|Frye (?:hearing|test|standard)s?|Ghosh test|Graham factors|Henderson (?:hearings?|abuse|principles?|estoppel)|Howey test|Huntley hearings?|"
+    r"(?:Alford|Lafler) pleas?|(?:Allen|Turnbull|Vye|Ghosh|Makanjuola|Barwick|Hunter|Charles) (?:charge|direction|instruction)s?|(?:Beddoe|Hadkinson|Krishna|Peruvian Guano|Barrell|Grepe|Bankers Trust|Chabra|Banks|Pallant) (?:application|order|jurisdiction|undertaking|reduction|disclosure)s?|(?:Mapp|Dunaway|Sandoval|Molineux|Ventimiglia|Darden|Rodriguez|Curcio|Nebbia|Garcia|Tollett|Khanna|Coroner|Pitchess|Hinton|Riggs) hearings?|(?:Auer|Skidmore|Seminole Rock) (?:deference|weight)|(?:Burford|Younger|Pullman|Thibodaux) abstention|Goodyear indications?|Lucas-Box meanings?|Jameel abuse|Harman undertaking|Anshun estoppel|Ramsay principle|Parker warnings?|Barnes v Addy|Jones v Dunkel(?: inference)?|Saunders v Vautier|Clayton's Case|Hastings-Bass|Allen charge|Almanza standard|Anders brief|Barnes notice|Brady (?:material|violations?|rule|obligations?|claims?)|Crawford test|"
+    r"Engel criteria|Erie doctrine|Franks hearings?|(?:Frye|Ghosh|Ivey) (?:hearing|test|standard)s?|Graham factors|Henderson (?:hearings?|abuse|principles?|estoppel)|Howey test|Huntley hearings?|"
     r"Jordan ceiling|Lemon test|Lucas direction|Marsden (?:hearing|motion)s?|Mathews (?:test|factors)|McKenzie [Ff]riends?|Montgomery duty|Newton hearings?|"
     r"Osman (?:duty|warning|notice)s?|Padilla claims?|Ponzi schemes?|Pinkerton (?:liability|instruction)s?|Pullman abstention|Reynolds (?:defence|privilege)|Sanderson order|"
-    r"Bullock order|Scott [Ss]chedules?|Sherbert test|Singer test|Skidmore deference|Strickland (?:test|standard)|Terry (?:stop|frisk)|Tomlin [Oo]rder|"
+    r"Bullock order|Scott [Ss]chedules?|Sherbert test|Singer test|Strickland (?:test|standard)|Terry (?:stop|frisk)|Tomlin [Oo]rder|"
     r"Turner (?:factors|criteria)|Wade hearings?|Younger abstention"
 )
 _UNTITLED = r"(?<!Mr )(?<!Ms )(?<!Dr )(?<!Mrs )(?<!Sir )(?<!Miss )(?<!Mr\. )(?<!Ms\. )(?<!Dr\. )(?<!Mrs\. )"
+# Signs and diseases that are called after whoever described them, in all languages.
+_DISCOVERERS = (
+    r"(?:Addison|Alzheimer|Apgar|Asperger|Babinski|Baker|Bankart|Barthel|Barrett|Bechterew|Beck|Becker|Bell|Bennett|Broca|Burkitt|Charcot|Colles|Creutzfeldt-Jakob|Crohn|Cushing|Down|Duchenne|Dupuytren|Ehlers-Danlos|"
+    r"Erb|Ewing|Fabry|Finkelstein|Ganser|Gaucher|Gilbert|Glasgow|Gleason|Graves|Guillain-Barré|Hamilton|Hashimoto|Hawkins|Hill-Sachs|Hodgkin|Hoffmann|Homan|Hoover|Horner|Huntington|Kaposi|Kawasaki|Kernig|Klinefelter|Korsako[wv]|"
+    r"Lachman|Lasègue|Lasegue|Legg-Calvé-Perthes|Lewy|Lisfranc|Maisonneuve|Marfan|McBurney|McMurray|Meni[eè]re|Monteggia|Münchausen|Munchausen|Murphy|Neer|Osgood-Schlatter|Paget|Parkinson|Perthes|Peyronie|Phalen|Pick|Raynaud|Rett|"
+    r"Rinne|Romberg|Rorschach|Salter-Harris|Scheuermann|Schober|Sjögren|Spurling|Sudeck|Tinel|Tourette|Trendelenburg|Turner|Volkmann|Waddell|Weber|Wechsler|Wernicke|Wilms|Wilson|Yergason)"
+)
+_MEDICAL = (
+    rf"\b{_DISCOVERERS}(?:['’]s|s)? (?:signs?|tests?|syndrome|disease|palsy|fractures?|contractures?|lymphoma|sarcoma|tumou?r|scores?|scale|chorea|phenomenon|cyst|lesion|thyroiditis|criteria|paralysis|maneuver|manoeuvre|inventory|psychosis|encephalopathy)\b"
+    rf"|\b{_DISCOVERERS}-(?:Syndrom|Krankheit|Zeichen|Test|Kontraktur|Fraktur|Lähmung|Erkrankung)s?\b"
+    rf"|\b(?:[Mm]orbo|[Mm]orbus|[Mm]aladie|[Ee]nfermedad|[Ss][íi]ndrome|[Ss]yndrom[ae]?|[Dd]oença|[Mm]al|[Cc]horoba|[Zz]esp[óo]ł|[Zz]iekte|[Ss]igne|[Ss]egno|[Ss]igno) (?:d[ei] |d['’]|van |von )?{_DISCOVERERS}a?\b"
+)
+# Programs, which detectors take for people or places.
+_PROGRAMS = r"Microsoft (?:Word|Excel|Outlook|Office|Teams|Windows|PowerPoint|Access)|Adobe (?:Acrobat|Reader|Photoshop|Sign)|Lotus Notes|Google (?:Maps|Drive|Docs|Earth)|Excel spreadsheets?"
 # Fonts that rules of court prescribe.
 _FONTS = r"Times New Roman|Century Schoolbook|Arial(?: (?:Black|Narrow))?|Courier(?: New)?|Book Antiqua|Bookman Old Style|Palatino(?: Linotype)?|Garamond|Calibri|Cambria|Helvetica|Verdana|Tahoma|CG Times"
 
@@ -71,5 +85,7 @@ RULES = (
         " ",
     ),
     make_rule(rf"{_UNTITLED}\b(?:(?:{_RARE})(?:[-/](?:{_RARE}|type|style))? {_THINGS}|{_PAIRS})\b", " "),
+    make_rule(_MEDICAL, *"sign test yndrom isease palsy racture ontracture ymphoma arcoma umo score scale horea henomenon cyst esion hyroiditis riteria aralysis neuver noeuvre nventory sychosis ncephalopathy Krankheit Zeichen Test Lähmung rkrankung orb aladie nfermedad ndrome oença Mal mal horob esp iekte igne egno igno".split()),
+    make_rule(rf"\b(?:{_PROGRAMS})\b", "Microsoft", "Adobe", "Lotus", "Google", "Excel"),
     make_rule(rf"\b(?:{_FONTS})\b", "Roman", "School", "Arial", "Courier", "Anti", "Bookman", "Palatino", "Garamond", "Calibri", "Cambria", "Helvetica", "Verdana", "Tahoma", "CG "),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from lexveil.nlp.citations import citations
 from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
 from lexveil.nlp.detection.lists import StringLists
+from lexveil.nlp.detection.ordinary import drop_ordinary
 from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
 from lexveil.nlp.detection.people import drop_contradicted, retype_people, split_people, widen_people
 from lexveil.nlp.detection.propagation import drop_implausible, propagate
@@ -271,7 +272,7 @@ def _settle_document(
 
     text = document.text
     numbers = find_own_numbers(text)
-    plausible = split_people(cased, widen_people(text, _select_plausible(cased, found, insists)))
+    plausible = split_people(cased, widen_people(text, _select_plausible(cased, found, insists, language)))
     law = list(_find_law(text, numbers, plausible))
     likely = drop_touching(plausible, law)
     first = resolve_overlaps(text, [*likely, *_find_own_numbers(text, numbers)])
@@ -287,12 +288,12 @@ def _settle_document(
     return [_to_original(document, span) for span in lists.settle(text, spans)]
 
 
-def _select_plausible(text: str, found: Iterable[Span], insists: bool) -> list[Span]:
+def _select_plausible(text: str, found: Iterable[Span], insists: bool, language: str) -> list[Span]:
     """Drop implausible findings; at the strict point those of a learned detector are all kept.
 
     There, masking too much is the smaller harm.
     """
-    spans = drop_contradicted(text, sorted(found))
+    spans = drop_ordinary(text, drop_contradicted(text, sorted(found)), language)
     sure = [span for span in spans if insists and span.recognizer == LEARNED]
     others = [span for span in spans if not (insists and span.recognizer == LEARNED)]
     return [*drop_implausible(text, others), *sure]

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 from lexveil.nlp.letters import has_han
 from lexveil.nlp.recognizers.scores import LEARNED
-from lexveil.nlp.text import Span, find_uncovered
+from lexveil.nlp.text import Span, find_line, find_uncovered
 
 _SURE = 0.75
 _UNMISTAKABLE = 0.95
 # The name of an account, which is no part of the name before it: "ada.roe".
 _HANDLE = re.compile(r"[^\W\d_]+[._][^\W\d_]{2,}")
+_CELL_EDGE = re.compile(r"[\t|]")
 _EDGE = " \t\n,;:.()[]\"'-"
 # Text that may stand between two parts of one name of the type.
 _JOINTS = {
@@ -112,6 +113,8 @@ def _belong_together(text: str, last: Span, span: Span) -> bool:
     joint = _JOINTS.get(span.type)
     if joint is None or last.type != span.type or not joint.fullmatch(text, last.end, span.start):
         return False
+    if text[last.end : last.end + 1] == "\n" and _CELL_EDGE.search(find_line(text, last.start, last.end)):
+        return False  # the last cell of a row and the first of the next
     if any(_HANDLE.fullmatch(text, one.start, one.end) for one in (last, span)):
         return False
     if span.type != "PERSON" or not has_han(text[span.start : span.end]):

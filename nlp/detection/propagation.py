@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import ahocorasick
 
+from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.entities.inflection import INFLECTED, share_nominative
 from lexveil.nlp.letters import UPPER, has_han
 from lexveil.nlp.recognizers.scores import GUESSED, LEARNED, PROPAGATION, SHAPED
@@ -77,6 +78,8 @@ _LOWER_PLACE = re.compile(
     r"\"([a-zäöü][^\"A-ZÄÖÜ\n]{2,200})\"|"
     r"(?m:^\[?\d[\d./:, ]{3,24}(?:[AaPp][Mm])?\]?(?: -)? [^:\n]{1,30}: ([^\nA-ZÄÖÜ]{3,})$)"
 )
+# "from Jordan" is about the country.
+_IN_COUNTRY = re.compile(r"\b(?:in|from|to|of|near|via|en|au|du|de|in|aus|nach|von|a|w|do|z) \Z")
 _INITIALS = re.compile(r"(?:\b[A-Z]\.[ -]?){1,3}$")
 _FORM_WORDS = LEGAL_FORMS | LEGAL_FORM_LETTERS
 
@@ -330,6 +333,8 @@ def _list_person_forms(name: Sequence[str], lower: Set[str]) -> Iterator[_Form]:
     yield _Form((first, last), "PERSON", True)
     if _is_unambiguous(first, lower):
         yield _Form((first,), "PERSON", True)
+    elif first.casefold() in JURISDICTIONS and is_given_name(first.casefold()):  # Jordan, Georgia
+        yield _Form((first,), "PERSON", False)
     if len(last) >= 2 and last[0].isupper() and last.lower() not in JURISDICTIONS:
         yield _Form((last,), "PERSON", len(last) >= 3 and _is_unambiguous(last, lower))
 
@@ -363,6 +368,8 @@ def _match_form(text: str, first: int, form: tuple[str, ...]) -> int | None:
 
 def _is_within_sentence(text: str, start: int) -> bool:
     within = _WITHIN_SENTENCE.search(text, max(0, start - 3), start) is not None
+    if _IN_COUNTRY.search(text, max(0, start - 8), start):
+        return False
     return within and _ARTICLE.search(text, max(0, start - 8), start) is None
 
 

@@ -53,7 +53,7 @@ def _compile_cue(role: str, before: str, after: str) -> _Cue:
 _LATIN = (
     _compile_cue(
         "judge",
-        r"\b(?:[Jj]udges?|JUDGES?|(?:Chief |Lord |Lady |Lady Chief |Lord Chief |Associate |Presiding )?Justices?|JUSTICES?|[Mm]agistrates?|Recorder|Master of the Rolls|[Bb]efore|BEFORE|"
+        r"\b(?:[Jj]udges?|JUDGES?|(?:Chief |Lord |Lady |Lady Chief |Lord Chief |Associate |Presiding )?Justices?|JUSTICES?|[Mm]agistrates?|Recorder|Master of the Rolls|[Bb]efore|BEFORE|(?:Tribunal|TRIBUNAL|Panel|PANEL|Coram|CORAM|Bench|BENCH)(?: [Mm]embers?)?(?=:)|"
         r"(?:[Vv]orsitzenden? )?Richter(?:in)?(?:s|nen)?(?: am [A-ZÄÖÜ]\w+(?: [A-ZÄÖÜ]\w+)?)?|Präsident(?:in)? des [A-ZÄÖÜ]\w+|Berichterstatter(?:in)?)\s*[:,]?\s*",
         r"[,\s]*\(?(?:(?:ad hoc |[Cc]ircuit |[Dd]istrict |[Mm]agistrate |[Pp]residing |[Cc]hief )?(?:[Jj]udges?|JUDGES?|[Jj]ustice|JUSTICE)\b|C?LJ\b|C?J\.?(?=[\s,;:)]|$)|JJ\b|JSC\b|"
         r"(?:Section |Vice-)?President(?= of the (?:Section|Chamber|Court)\b|,? *\n)|Richter(?:in)? am\b|als (?:Vorsitzende|Richter|Berichterstatter))",
@@ -77,7 +77,7 @@ _LATIN = (
         "counsel",
         r"\b(?:represented(?: before the Court| in these proceedings)?(?: initially| first)?,? by|[Cc]ounsel(?: for [^.;\n]{2,40}?)?|COUNSEL|[Ss]olicitors?|[Bb]arristers?|[Aa]dvocates?|[Aa]ttorneys?(?: for [^.;\n]{2,40}?)?|[Ll]awyers?|"
         r"Rechtsanw[aä]lt(?:e|en|in|innen|s)?|RA(?:in)?|(?:Prozess|Verfahrens)bevollmächtigte[rn]?|[Vv]erteidiger(?:in|s)?|vertreten durch)\s*[:,]?\s*",
-        r"[,\s]*\(?(?:(?:a|an|the) (?:lawyer|solicitor|barrister|attorney|advocate)|lawyers?\b|counsel\b|of counsel|(?:Q\.?C|K\.?C|S\.?C)\b|Esq\b|E[sS][qQ]\.|attorneys? (?:for|at)|for the (?:plaintiff|defendant|claimant|appellant|respondent|applicant|petitioner|defence|Crown)s?\b|instructed by|Rechtsanw[aä]lt)",
+        r"[,\s]*\(?(?:(?:a|an|the) (?:lawyer|solicitor|barrister|attorney|advocate)|lawyers?\b|counsel\b|of counsel|(?:solicitor|barrister|advocate)s?,? (?:for|appear(?:s|ed|ing)?)\b|(?:Q\.?C|K\.?C|S\.?C)\b|Esq\b|E[sS][qQ]\.|attorneys? (?:for|at)|for the (?:plaintiff|defendant|claimant|appellant|respondent|applicant|petitioner|defence|Crown)s?\b|instructed by|Rechtsanw[aä]lt)",
     ),
     _compile_cue(
         "official",
@@ -137,7 +137,7 @@ _CHINESE = (
 )  # fmt: skip
 _PLURAL = re.compile(
     r"(?:[Jj]udges|JUDGES|Justices|JUSTICES|[Bb]efore|BEFORE|[Aa]pplicants|[Pp]laintiffs|[Dd]efendants|[Ww]itnesses|"
-    r"[Vv]ictims|[Ll]awyers|[Ss]olicitors|by|Richter|Zeugen|Rechtsanwälte)\s*[:,]?\s*(?:and |und )?$"
+    r"[Vv]ictims|[Ll]awyers|[Ss]olicitors|by|Richter|Zeugen|Rechtsanwälte)\s*[:,]?\s*(?:and |und )?$|(?:Tribunal|TRIBUNAL|Panel|PANEL|Coram|CORAM|Bench|BENCH)(?: [Mm]embers?)?:\s*(?:[A-Z][a-z]+ ){0,3}$"
 )
 _JOINED = re.compile(r"[\s,、]*(?:(?:and|und|sowie|&|和|与|及)\s*)?")
 _STOP = re.compile(

@@ -22,6 +22,7 @@ from lexveil.nlp.masking.folding import fold_words
 from lexveil.nlp.masking.mask import MaskedText, Replacement
 from lexveil.nlp.masking.rare_words import find_rare_words, is_followed_by_act
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
+from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.vocabulary import (
     AMBIGUOUS_NAMES,
     COURTESY_TITLES,
@@ -76,6 +77,11 @@ _CUE = re.compile(
     rf"(?:(?:[{UPPER}]\. ?){{1,4}}(?<= ))?\Z"
 )
 _BEFORE = 40
+# English: whom one cites, and what a mail is about.
+_SAID_BY = re.compile(
+    r"\b(?:[Pp]er|[Aa]ccording to|[Cc]ontra|[Ss]o did|[Ii]t's|[Ii]t was|I'm|I am) \Z"
+    r"|(?m:^[ \t>]*(?:Subject|SUBJECT|Re|RE)\b[^\n]{0,34} (?:-|–|/) )\Z"
+)
 _WITHIN_SENTENCE = re.compile(rf"[\w,;:)\"'{CUT}] \Z")
 # Text between the two halves of a name of which one is masked: a space; a comma, if a line or the name ends.
 _HALF_BEFORE = re.compile(rf"{CUT},? \Z")
@@ -163,7 +169,7 @@ def _find_unseen(
     terms = {
         m.group(2).casefold()
         for m in _TERM.finditer(text)
-        if m.group(1).casefold() not in _BEFORE_NAMES or not is_given_name(m.group(2).casefold())
+        if not _may_precede_name(m.group(1).casefold(), m.group(2).casefold())
     }
     for match in _WORD.finditer(text):
         word = match.group().casefold().removesuffix("'s")
@@ -177,12 +183,14 @@ def _find_unseen(
             if word in surnames and as_name and word not in terms:
                 yield Unseen(*match.span(), "ambiguous", introduced)
             continue
-        cued = introduced or (
+        half = (
             word not in terms
             and language not in _NOUNS
             and not _NO_HALF.search(word)
             and _is_half(text, match, before, cuts, masked)
         )
+        said = language == "en" and _SAID_BY.search(before) is not None and not is_ordinary(word)
+        cued = introduced or half or (said and word not in terms)
         if cued or (
             word not in terms
             and is_given_name(word)
@@ -221,6 +229,12 @@ def _is_introduced(text: str, replacement: Replacement, first: str) -> bool:
     if len(first) == 1 or may_be_given_name(first):
         return True
     return _CUE.search(text[max(0, replacement.start - _BEFORE) : replacement.start]) is not None
+
+
+def _may_precede_name(article: str, word: str) -> bool:
+    """Return True where an article or a conjunction says nothing of the word: "der Gerd", "that Oleg left"."""
+    known = is_given_name(word) or (article == "that" and not is_ordinary(word))
+    return article in _BEFORE_NAMES and known
 
 
 def _is_known(word: str) -> bool:

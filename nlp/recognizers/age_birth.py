@@ -24,7 +24,7 @@ _THRESHOLD = re.compile(
 )
 _DATE = rf"(?:{ENGLISH_DATE}|{GERMAN_DATE}|{NUMERIC_DATE}|(?:1[89]|20)\d\d)"
 _BIRTH = ENGLISH.compile(
-    rf"(?:\b[Bb]orn(?: in [^\d\n,.;]{{2,40}})?,? ?(?:on|in)?(?: or about)?|[Dd]ate[ _][Oo]f[ _][Bb]irth|\bD\.?O\.?B\b\.?|\bdob\b|[Bb]irth[ _]?[Dd]ate|"
+    rf"(?:\b[Bb]orn(?: in [^\d\n,.;]{{2,40}})?,? ?(?:on|in)?(?: or about)?|[Dd]ate[ _][Oo]f[ _][Bb]irth|\b(?:D\.?O\.?B|[Dd]\.?o\.?b)\b\.?|[Bb]irth[ _]?[Dd]ate|"
     rf"\b[Bb]irthday|[Gg]eboren(?: am)?|\b[Gg]eb\.(?: am)?|[Gg]eburtsdatum|\b[Nn]ée? le)"
     rf"(?: ?(?:is|was|of|on|on the|为|是))?[:=\"'\s(]{{0,4}}(?P<date>{_DATE})(?!\w)"
 )

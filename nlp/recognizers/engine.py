@@ -46,6 +46,7 @@ from lexveil.nlp.recognizers.phone import LexveilPhoneRecognizer
 from lexveil.nlp.recognizers.phone_zh import ChinesePhoneRecognizer
 from lexveil.nlp.recognizers.plate import LexveilPlateRecognizer
 from lexveil.nlp.recognizers.quantity import LexveilQuantityRecognizer
+from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.recognizers.spaced_name import SpacedNameRecognizer
 from lexveil.nlp.recognizers.speaker import SpeakerRecognizer
 from lexveil.nlp.recognizers.tagger import TaggerRecognizer
@@ -184,11 +185,18 @@ class Analyzer(AnalyzerEngine):
             artifacts: what the learned detector has found in the text.
         """
         found: dict[tuple[str, int, int, float], str] = {}
+        by_form: dict[tuple[int, int], str] = {}
         recognizers, types = self._by_language[language]
         for recognizer in recognizers:
             for start, end, kind, score, name in _run(recognizer, text, types, artifacts):
                 if kind in types and score > 0:
                     found.setdefault((kind, start, -end, -score), name)
+                    if kind == "ORGANIZATION" and name != LEARNED:
+                        by_form[start, -end] = name
+        # A company that a rule finds too is sure, whatever a model thinks of it.
+        for kind, start, end, score in found:
+            if kind == "ORGANIZATION" and (start, end) in by_form:
+                found[kind, start, end, score] = by_form[start, end]
         return [
             Span(start, -end, kind, -score, found[kind, start, end, score])
             for kind, start, end, score in _drop_contained(sorted(found))

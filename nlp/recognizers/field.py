@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.recognizers.base import LABELED, SHARED, Finding, RuleRecognizer
 from lexveil.nlp.vocabulary import INSTITUTION_WORDS, LEGAL_FORMS
 
@@ -23,9 +24,20 @@ _FIELDS = frozenset(
     ime prezime imeiprezime jméno příjmení meno priezvisko etunimi sukunimi förnamn efternamn fornavn etternavn efternavn
     """.split()  # noqa: SIM905
 )
+# The columns that hold people among other things.
+_ROLES = frozenset(
+    """
+    employee employees manager supervisor tenant tenants claimant defendant applicant respondent creditor debtor client patient witness person persons
+    guarantor beneficiary shareholder director member author custodian recipient sender contact buyer seller payee
+    mitarbeiter mitarbeiterin arbeitnehmer gläubiger schuldner mieter mandant patient zeuge gesellschafter geschäftsführer
+    créancier créanciers salarié locataire associé témoin débiteur creditore creditori debitore dipendente socio teste
+    acreedor deudor empleado socio testigo credor devedor empregado sócio testemunha schuldeiser werknemer huurder getuige
+    wierzyciel dłużnik pracownik świadek
+    """.split()  # noqa: SIM905
+)
 # Each of them contains one of these.
 _FIELD_WORD = SHARED.compile(
-    r"(?i)name|nom\b|noms\b|nombre|apell?id|cognome|nome|nomde|naam|imi[ęe]|nazwisk|ime\b|prezime|jméno|příjmení|meno\b|priezvisk|nimi\b|namn|navn"
+    rf"(?i)(?<![^\W\d_])(?:{'|'.join(sorted(_ROLES))})(?![^\W\d_])|name|nom\b|noms\b|nombre|apell?id|cognome|nome|nomde|naam|imi[ęe]|nazwisk|ime\b|prezime|jméno|příjmení|meno\b|priezvisk|nimi\b|namn|navn"
 )
 _KEY = r"[^\W\d_]{2,20}(?:[ _-][^\W\d_]{1,12}){0,3}"
 _QUOTED = SHARED.compile(rf"[\"']({_KEY})[\"'] ?[:=] ?([\"'])([^\"'\n]{{2,60}})\2")
@@ -34,6 +46,7 @@ _NAME = re.compile(rf"(?:[^\W\d_]|[ .,'’-])*[{UPPER}](?:[^\W\d_]|[ .,'’()-])
 _SEPARATORS = re.compile(r"[,;|\t]")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _LONGEST_HEADER = 400
+_MOST_WORDS = 4
 
 
 class FieldRecognizer(RuleRecognizer):
@@ -86,8 +99,10 @@ def _find_in_columns(text: str) -> Iterator[Finding]:
                 break
             done = end
             cells = _list_cells(text[start:end], separator)
-            for first, last in (cells[column] for column in columns):
-                yield from _find_value(text, start + first, start + last)
+            for column, sure in columns:
+                first, last = cells[column]
+                if sure or _is_full_name(text[start + first : start + last]):
+                    yield from _find_value(text, start + first, start + last)
 
 
 def _find_line_end(text: str, start: int) -> int:
@@ -95,8 +110,14 @@ def _find_line_end(text: str, start: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _read_header(row: str) -> tuple[str, list[int]]:
-    """Return the separator of a header, and which of its columns hold names; none if it is no header."""
+def _is_full_name(cell: str) -> bool:
+    """Return True for "Roe, Ada", "A. Roe" and "Ada Roe", none of whose words is ordinary."""
+    words = _LETTERS.findall(cell)
+    return 1 < len(words) <= _MOST_WORDS and not any(is_ordinary(word.casefold()) for word in words)
+
+
+def _read_header(row: str) -> tuple[str, list[tuple[int, bool]]]:
+    """Return the separator of a header, and which of its columns hold names, and nothing else; none if it is no header."""
     separator = _SEPARATORS.search(row) if len(row) <= _LONGEST_HEADER else None
     if separator is None:
         return "", []
@@ -104,7 +125,10 @@ def _read_header(row: str) -> tuple[str, list[int]]:
     # A sentence with commas is no header: the cells of one are labels of a few words.
     if not all(map(_is_label, labels)):
         return "", []
-    return separator.group(), [index for index, label in enumerate(labels) if _is_field(label)]
+    columns = (
+        (index, _is_field(label), label.strip().casefold() in _ROLES) for index, label in enumerate(labels)
+    )
+    return separator.group(), [(index, sure) for index, sure, role in columns if sure or role]
 
 
 def _is_label(cell: str) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from lexveil.nlp.entities.given_names import is_given_name, may_be_given_name
 from lexveil.nlp.letters import LOWER, UPPER
-from lexveil.nlp.recognizers.base import GUESSED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.ordinary_words import is_ordinary
+from lexveil.nlp.recognizers.base import GUESSED, SHAPED, SHARED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.person import ABBREVIATIONS, PARTICLE
 from lexveil.nlp.vocabulary import (
     DEMONYMS,
@@ -34,7 +35,7 @@ _COMMON = (DEMONYMS, INSTITUTION_WORDS, JURISDICTIONS, LEGAL_FORMS, LEGAL_WORDS,
 _NEXT_THING = rf"(?! (?i:{'|'.join(sorted(_THINGS))})s?\b)"
 _FIRST = re.compile(rf"(?<![\w.'-])(?:[{UPPER}][{LOWER}]{{2,}}|[{UPPER}]{{4,}})(?![\w'])")
 _LAST = re.compile(
-    rf"(?:-[{UPPER}][{LOWER}]+)?(?: [{UPPER}]\.?)?(?: {PARTICLE})?[ \n]((?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+)(?:-[{UPPER}][{LOWER}]+)?(?![\w'-]){_NEXT_THING}"
+    rf"(?:-[{UPPER}][{LOWER}]+)?(?: [{UPPER}]\.?)?(?: {PARTICLE})?[ \n]((?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+)(?:-[{UPPER}][{LOWER}]+)?(?![\w-]|'(?!s\b)){_NEXT_THING}"
 )
 _LAST_IN_CAPITALS = re.compile(
     rf"(?:-[{UPPER}]+)?(?: [{UPPER}]\.?)?(?: {PARTICLE.upper()})? ([{UPPER}]{{3,}})(?:['-][{UPPER}]+)*(?![\w'-]){_NEXT_THING}"
@@ -55,6 +56,20 @@ _COMMA = re.compile(
 )
 _BEFORE_COMMA = re.compile(rf"(?<![\w'-])({_FAMILY})\Z")
 _LONGEST = 48
+# A quotation without capitals, in which nobody's name has one.
+_LOWER_QUOTE = SHARED.compile(r"\"[a-z][^\"A-Z]{20,2000}\"")
+_LOWER_NAME = re.compile(r"(?<![\w@.'-])([a-z]{3,})(?= ([a-z]{3,})(?![\w@]|['’](?!s\b)))")
+# First names that are words where nothing has a capital.
+_LOWER_WORDS = frozenset(
+    """
+    aide ale amber angel angelic ants aria aura autumn barb beat bent bitten can canal carol coral cord crystal dawn diamond dimple dolly don drew dries duke
+    ebony eddy edit else eve fairy fancy floor flora forum franc frank gal gala garland glen greet grit gun gunner gust hardy harm harsh hazel heather herb
+    holly hone hunter immaculate ion iris ivy jade jarred jet job joke junior ken kick lacy lady lavender lean lies lily line lone loot lope lore lot love lucky
+    mad made man mar mare marina marine mart mason mate mats maxim mentor mere mile miller misty nail nova odd olive omega owe pansy pastor pasty patty paw
+    peer per pier pierce puck raid raven ray rein roar rob robin roman rosy rune rut sad saga said sandy sang scarlet server sever sherry shin sierra sine sole sonata
+    sue tan tanner tea ties tilde till tone tore toy urban valentine veer ward warren wilder
+    """.split()  # noqa: SIM905
+)
 _LIST_BEFORE = re.compile(r"(?:^|[\n:;|(\t]|\d[.)]|\b(?:of|by|from|for|file|dossier|Akte|von)) *\Z")
 # "Sachbearbeiter Roe, Ada": whom one has to do with, before a name out of a list.
 _ROLE_BEFORE = re.compile(
@@ -85,6 +100,7 @@ class GivenNameRecognizer(RuleRecognizer):
             if is_given_name(word) and not is_common(word):
                 yield from _find_last(text, first)
                 yield from _find_family(text, first)
+        yield from _find_in_lower_case(text)
         yield from find_inverted(text)
         yield from _find_initialed(text)
 
@@ -99,6 +115,18 @@ def _find_last(text: str, first: re.Match[str]) -> Iterator[Finding]:
     # A list has one name on each line.
     if "\n" not in last.group() or text[first.start() - 1 : first.start()] == " ":
         yield Finding(first.start(), last.end(), "PERSON", GUESSED)
+
+
+def _find_in_lower_case(text: str) -> Iterator[Finding]:
+    for quote in _LOWER_QUOTE.finditer(text):
+        for name in _LOWER_NAME.finditer(text, *quote.span()):
+            first, last = name.groups()
+            if (
+                is_given_name(first)
+                and first not in _LOWER_WORDS
+                and not (is_ordinary(last) or is_given_name(last))
+            ):
+                yield Finding(name.start(), name.end(2), "PERSON", SHAPED)
 
 
 def _find_family(text: str, given: re.Match[str]) -> Iterator[Finding]:

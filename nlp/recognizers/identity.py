@@ -43,14 +43,14 @@ _GAP = r"[\s.-]*(?:\(?(?:no|nos|number|num|nr|card|id|#)\b\.?\)?)?\s*(?:is|was|o
 _LABELED = SHARED.compile(
     r"(?i)\b(?:passport|driver'?s?'? licen[cs]e|driving licen[cs]e|D/?L|Führerschein|licen[cs]e(?= no)"
     r"|social security|SSN|SIN|TIN|EIN|ITIN|tax(?:payer)? (?:identification|id|reference)|tax id|national (?:insurance|id(?:entity|entification)?)"
-    r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|alien registration|A-number|badge"
+    r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|green card|membership|student (?:id|no|number)|NMC|GMC|HCPC|NPI|PIN|warrant card|collar|alien registration|A-number|badge"
     r"|bar (?:no|number|roll)|SBN|state bar|inmate|prisoner|booking|employee (?:id|no|number)|employer identification"
     r"|alien (?:no|number)|A-?file|A#|BRP|residence permit|travel document|DNI|NIE|CUI[TL]|RUT|CURP|RFC|OIB|JMBG|KRS|REGON|KvK|SIREN|SIRET|C\.? ?F(?=\.)|P\.? ?IVA|R\.? ?N(?=\.)|UTR|IRN|individual reference number|cédula(?: de ciudadanía)?|(?:patient|hosp(?:ital)?|unit|chart) (?:id|no|number)|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
     r"|registration|registered (?:no|number)|VAT(?: registration)?|PESEL|NIP|BSN|CPF|CNPJ|codice fiscale|Steuer-?ID"
     r"|Steueridentifikationsnummer|Steuernummer|USt-?Id(?:Nr)?|Personalausweis|Reisepass|Personalausweisnummer"
     r"|Sozialversicherungsnummer|HRB|HRA)\b"
     + _GAP
-    + r"((?=[A-Z\d./ -]*\d)[A-Z]{0,4}[ -]?\d[A-Z\d]*(?:[ ./-][A-Z\d]*\d[A-Z\d]*){0,5})(?!\w)"
+    + r"((?=[A-Z\d./ -]*\d)(?:[A-Z]{2} (?=[A-Z]\d))?[A-Z]{0,4}[ -]?\d[A-Z\d]*(?:[ ./-][A-Z\d]*\d[A-Z\d]*){0,5})(?!\w)"
 )
 _LABELED_ZH = SHARED.compile(
     r"(?:身份证号?码?|公民身份号码|公民身份证号码?|护照号?码?|驾驶证号?码?|社会信用代码|证件号码?|车牌号?码?|执业证号)[为是:,\s]*"

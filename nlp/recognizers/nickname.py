@@ -28,9 +28,9 @@ _PERSON_BEFORE = re.compile(rf"(?:[{UPPER}][\w'.-]*[ -]){{0,3}}[{UPPER}][\w'.-]*
 # 'Rebecca "Bex" Roe'
 # "a guy they call Peanut", "whom everyone knew as Spud"
 _SO_CALLED = SHARED.compile(
-    rf"\b(?:they|people|everyone|everybody|we|friends|kids|children|folks|guys|lads) (?:all |just )?(?:calls?|called|knew|knows?)(?: (?:him|her|me|them))?(?: as)? (?:{_QUOTED}|({_WORD}))(?= [{LOWER}]|[,.;:)\n?!]|\Z)"
+    rf"\b(?:they|people|(?:the |his |her |my |our )?(?:others|neighbou?rs|mates|classmates|colleagues|inmates|officers|locals|gang|family|crew)|everyone|everybody|we|friends|kids|children|folks|guys|lads) (?:all |just )?(?:calls?|called|knew|knows?)(?: (?:him|her|me|them))?(?: as)? (?:{_QUOTED}|({_WORD}))(?= [{LOWER}]|[,.;:)\n?!]|\Z)"
 )
-_CALL = re.compile(r"(?:y|e|s|n|ll|st) (?:call|kn[eo]w)")
+_CALL = re.compile(r"(?:[a-z]) (?:call|kn[eo]w)")
 # 'letters from "Bunny" (Mr Bernard Roe)', "Dewey (last name unknown)"
 _EXPLAINED = SHARED.compile(
     rf"{_QUOTED} \((?:(?:real|full|true) name|(?:Mr|Mrs|Ms|Miss|Dr|Herr|Frau|M|Mme)\b)|({_WORD}) \((?i:(?:last|real|full|sur) ?name (?:is )?(?:not known|unknown)|LNU|Nachname unbekannt)"

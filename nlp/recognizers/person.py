@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.patterns.triggers import Pattern
 from lexveil.nlp.recognizers.base import CHECKED, ENGLISH, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.organization import SUFFIX
@@ -251,8 +252,19 @@ def split_names(text: str, start: int, end: int, score: float, *, single: bool) 
     pieces.append((last, end))
     for piece_start, piece_end in pieces:
         trimmed = trim_name(text, piece_start, piece_end, titled=single)
-        if trimmed and (single or " " in text[trimmed[0] : trimmed[1]]):
+        if (
+            trimmed
+            and (single or " " in text[trimmed[0] : trimmed[1]])
+            and not _is_shouted(text[slice(*trimmed)])
+        ):
             yield Finding(*trimmed, "PERSON", score)
+
+
+def _is_shouted(name: str) -> bool:
+    """Return True for ordinary words in capitals."""
+    return name.isupper() and all(
+        is_ordinary(word.strip(_EDGE).casefold()) for word in re.split("[ -]", name)
+    )
 
 
 def _find_parties(text: str, start: int, end: int) -> Iterator[Finding]:

@@ -115,6 +115,12 @@ _NOT_NAMES = frozenset(
 _WORD = re.compile(rf"[{UPPER}][{LOWER}'’-]*")
 
 
+# The parties of a matter: "Roe ./. Poe wegen Kaufpreis".
+_VERSUS = GERMAN.compile(
+    rf"(?:({_SURNAME}(?:,? {_SURNAME})?) )?\./\. ({_SURNAME}(?: {_SURNAME})?)(?= (?:wegen|u\. ?a\.|-|–)|[ \t]*[\n,;.)]|[ \t]*\Z)"
+)
+
+
 class GermanPersonRecognizer(RuleRecognizer):
     """Names of people in German texts."""
 
@@ -136,7 +142,16 @@ class GermanPersonRecognizer(RuleRecognizer):
                 end = _name_end(text, match.start(3) + 1, match.end(3))
                 if end:
                     yield Finding(match.start(), end, "PERSON", SHAPED)
+        yield from _find_opponents(text)
         yield from _find_signatures(text)
+
+
+def _find_opponents(text: str) -> Iterator[Finding]:
+    for match in _VERSUS.finditer(text):
+        for group in (1, 2):
+            name = match.group(group)
+            if name and _is_plausible(name) and (group == 2 or _is_first_name(name)):
+                yield Finding(*match.span(group), "PERSON", SHAPED)
 
 
 def _find_born(text: str) -> Iterator[Finding]:

@@ -27,6 +27,10 @@ _CANDIDATE = SHARED.compile(rf"(?:(?<![\w.,/§$€£+(-])|(?<=\()(?=\+)){_NUMBER
 _CANDIDATE_ZH = SHARED.compile(rf"(?<=[{HAN}])(?=\+){_NUMBER}(?!{SPACED_WORD}|[%€£$-]|[.,/]\d)")
 # A number that a line end cuts, and one that is said aloud.
 _BROKEN = SHARED.compile(r"(?<![\w.])\+\d{1,3}(?:[ .-]?\d){3,9}[ .-]?\n(?:[ .-]?\d){3,9}(?![\d.,/-]*\d|\w)")
+_BROKEN_NATIONAL = SHARED.compile(
+    r"(?<![\w.,/-])0\d{2,4}[ -]\d{3,4}[ -]?\n ?\d{3,4}(?![\d.,/-]*\d|\w)"
+    r"|(?<![\w.,/-])0\d{2,4}[ -]?\n ?\d{3,4}[ -]\d{3,4}(?![\d.,/-]*\d|\w)"
+)
 _DIGIT = r"(?:oh|zero|nought|one|two|three|four|five|six|seven|eight|nine|(?:double|triple|treble) (?:oh|zero|nought|one|two|three|four|five|six|seven|eight|nine))"
 _SPOKEN = SHARED.compile(
     rf"(?i)(?<!\w)(?!one,? two,? three|two,? three,? four|three,? four,? five){_DIGIT}(?:,? ?[ -]{_DIGIT}){{5,16}}(?!\w)"
@@ -45,6 +49,7 @@ _OTHER_NUMBER = re.compile(
 _REGIONS = ("US", "GB", "DE", "FR", "IT", "ES", "PL", "TR", "IN", "CN", "AU", "BR")
 _FEWEST, _MOST = 7, 15
 _NATIONAL = 9
+_LONGEST_RANGE = 500
 
 
 class LexveilPhoneRecognizer(RuleRecognizer):
@@ -60,7 +65,7 @@ class LexveilPhoneRecognizer(RuleRecognizer):
             number = match.group(group)
             if _has_length_of_phone(number) and not _OTHER_NUMBER.fullmatch(number):
                 yield Finding(match.start(group), match.end(group), "PHONE", LABELED)
-        yield from find_matches(text, "PHONE", SHAPED, _CHINESE, _BROKEN, _SPOKEN)
+        yield from find_matches(text, "PHONE", SHAPED, _CHINESE, _BROKEN, _BROKEN_NATIONAL, _SPOKEN)
         for pattern in (_CANDIDATE, _CANDIDATE_ZH):
             for match in pattern.finditer(text):
                 score = _score(match.group())
@@ -72,6 +77,8 @@ def _score(number: str) -> float:
     """Return the score of a candidate without a label; 0 if it is not a telephone number."""
     if not _has_length_of_phone(number):
         return 0.0
+    if _is_range(number):
+        return 0.0
     if number.startswith(("+", "00")):
         return CHECKED if _is_valid(number, None) else SHAPED
     if _AMERICAN.fullmatch(number):
@@ -80,6 +87,13 @@ def _score(number: str) -> float:
     if too_short or _OTHER_NUMBER.fullmatch(number):
         return 0.0
     return SHAPED if any(_is_valid(number, region) for region in _REGIONS) else 0.0
+
+
+def _is_range(number: str) -> bool:
+    """Return True for pages of a bundle: "0093-0098"."""
+    first, _, last = number.partition("-")
+    alike = len(first) == len(last) and first.isdigit() and last.isdigit()
+    return alike and 0 < int(last) - int(first) < _LONGEST_RANGE
 
 
 def _has_length_of_phone(number: str) -> bool:

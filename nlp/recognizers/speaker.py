@@ -25,6 +25,9 @@ _STAMP = r"\[?(?:\d{1,4}[./-]\d{1,2}\.?(?:[./-]?\d{2,4})?,? )?(?:um )?\d{1,2}[:.
 _LABEL = SHARED.compile(
     rf"(?m)^[ \t>]*(?:({_STAMP})~?((?:[{UPPER}{LOWER}][\w'-]*\.?)(?: [{UPPER}][\w'-]*\.?){{0,2}})|((?:[{UPPER}][{LOWER}][\w'-]*)(?: [{UPPER}][\w'-]*\.?){{0,2}})) ?: ?(?=\S)"
 )
+# Where nothing has a capital, the speakers have none either.
+_LOWER_LABEL = re.compile(rf"(?m)^[ \t>]*(?:({_STAMP})~?([{LOWER}][\w'-]+)|([{LOWER}][\w'-]+)) ?: ?(?=\S)")
+_CAPITAL = re.compile(rf"[{UPPER}]")
 # "ada.roe  10:02": the line of a sender in a chat at work, and "@ada" in its messages.
 _HANDLE = SHARED.compile(rf"(?m)^[ \t>]*@?([{LOWER}]{{2,}}[._-][{LOWER}]+)[ \t]+{_STAMP}$")
 _MENTION = SHARED.compile(r"(?<![\w@.])@([A-Za-z][\w.-]{1,30}\w)")
@@ -66,6 +69,8 @@ class SpeakerRecognizer(RuleRecognizer):
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the speakers in `text`."""
         labels = [label for label in _LABEL.finditer(text) if not _is_common(_read(label))]
+        if not labels and not _CAPITAL.search(text):
+            labels = [label for label in _LOWER_LABEL.finditer(text) if not _is_common(_read(label))]
         stamped = [label for label in labels if label.group(1)]
         bare = [label for label in labels if not label.group(1)]
         speakers = [*stamped, *(bare if _is_talk(text, bare) else ())]

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from lexveil.nlp.ordinary_words import is_ordinary
+
 _LETTERS = re.compile(r"[^\W\d_]+")
 # The first letter of each word that may have a capital.
 _CASED = re.compile(r"(?<![^\W\d_])[A-Za-z\u00c0-\u024f\u0400-\u052f]")
@@ -34,6 +36,59 @@ _SMALL_WORDS = frozenset(
     which who why will with without would yes yet you your yours
     """.split()  # noqa: SIM905
 )
+# The same in other languages, without what is a name somewhere.
+_SMALL_WORDS_BY_LANGUAGE = {
+    language: frozenset(words.split())
+    for language, words in {
+        "de": """
+        ab aber alle allem allen aller alles als also am an angezeigt auch auf aus bei beim bereits bin bis bist bitte bloß da dabei dafür damit dann
+        daran das dass dein deine deinem deinen dem den denn der des deshalb dich die dies diese dieser dieses dir doch dort du durch echt ein eine einem
+        einen einer eines einfach er erst es etwas euch euer eure für ganz gar gegen gehabt geht gemacht gemeldet genau gesagt gestern gewesen gibt ging gleich
+        gut hab habe haben hallo halt hast hat hatte hatten heute hier hin ich ihm ihn ihnen ihr ihre ihrem ihren ihrer im immer in ins irgendwie ist ja jetzt
+        kann kannst kein keine keinen kommt konnte kriegt lass lieber mach machen macht mal man mehr mein meine meinem meinen mich mir mit morgen muss müssen na
+        nach ne nein nicht nichts nie nix noch nochmal nun nur ob oder ohne sag sagt sagte schon sehr sein seine seinem seinen seit sich sie sind so sogar soll
+        sonst steht typisch über um und uns unser unsere vom von vor war waren warum was weg weil weiß wenn wer werden wie wieder will wir wird wo wohl wollte
+        wurde zahlt zahlen zu zum zur zwei
+        """,
+        "es": """
+        a ahora al algo aquí así aún ayer bien casi como con contra cosa cuando cuándo da dar de debe deben decir del desde después dice dicen dicho dijo donde
+        dos el ella ellos en entonces entre era eres es esa ese eso esta está están este esto fue ha había hablado habla hablar hace han has hasta hay he hecho
+        hoy ir jaja la las le les lo los luego mañana más me mi mis mucho muy nada nadie ni no nos nuestra nuestro nunca o para pero poco por porque pues puede
+        puedo q que qué quien quién quiere quiero sabe sabes se sea ser si sí sido sin sobre solo son su sus también tan te tengo ti tiene tienen todo todos tu
+        tú tus un una uno unos va vale van vas ver vez vi vio voy y ya yo pague pagar paga firmar firme dinero
+        """,
+        "fr": """
+        a ai aller alors après as au aussi autre aux avait avant avec avez avoir bien bon c ça car ce cela ces cet cette chez comme contre d dans de des dire dis
+        dit dois doit donc du elle elles en encore es est et étais était été être eu fait faire faut hier hui ici il ils j je jamais jour jusque l la là le les
+        leur lui ma mais me même mes moi moins mon n ne ni non nos notre nous on ont ou où oui par parce parle parlé pas peu peut plus pour pourquoi pris qu quand
+        que quel quelle qui quoi rien s sa sans se sera ses si son sont sous sur t ta te tes toi ton tous tout toute très tu un une va vais veut vient voir vos
+        votre vous vu y payer paie signer signe argent
+        """,
+        "it": """
+        a ad ai al alla allora anche ancora avere aveva bene c che chi ci ciao come con contro cosa così d da dal dalla dei del della deve di dice dico dire disse
+        dopo dove due e è era essere fa fare fatto già gli ha hai hanno ho i ieri il in io l la le lei li lo loro lui ma mai mamma me mi mia mio molto nei nel
+        nella niente no noi non nostro nulla o oggi ogni ok per perché però più poi puoi qua quando quanto quella quello questa questo qui se sei sempre senti
+        sentito si sì solo sono sopra sta stato su sua subito sul suo te ti tu tua tuo tutti tutto un una uno va vedi vi voi vuole pagare paga firmare firma soldi
+        """,
+        "pt": """
+        a agora ainda ao aos aqui as até bem boa c com como contra da das de dela dele deles depois deve disse diz do dois dos e ela ele eles em então era essa
+        esse está estão eu falar falou fala faz fazer foi for gente hoje há isso isto já lá lhe mais mas me mesmo meu minha muito na nada não nas nem no nos nós
+        nunca o onde ontem os ou para pela pelo pode por porque pq pra q quando que quem quer se sem ser seu só sua também te tem tenho tinha tô tu tudo um uma vai
+        vc vem você vou pagar paga assinar assina dinheiro
+        """,
+        "nl": """
+        aan al als altijd ben bij bent dan dat de deze die dit doe doen door een en er even geen gaat ga gezegd gisteren goed haar had heb hebben hebt heeft hem het
+        hij hoe hun ik in is ja jou jouw jij je kan kom komt kun maar maak me meer met mij mijn moet na naar nee niet niets niks nog nu of om omdat ons ook op over
+        te tegen toch toen tot u uit van veel voor waar waarom was wat we wel werd wie wij wil wist zag zeg zegt zei zich zij zijn zo zou betaald betaalt betalen
+        tekenen geld
+        """,
+        "pl": """
+        a ale albo ani bez bo był była było być bym chce chcę ci cię co czy dla do dobra dziś gdy gdzie go i ich ile im ja jak jaki jego jej jest jestem jeszcze
+        już każdy kiedy kto która który mam mi mnie moja może mój mu my na nad nam nas nic nie nim niż no o od on ona one oni ono po pod powiedział powiedziała
+        przed przez przy są się sobie swoje ta tak tam te tego też tej ten to tu tylko ty tym u w we wczoraj wie wiem więc wszystko z za ze że żeby zapłacić pieniądze
+        """,
+    }.items()
+}
 # What ends a passage in lower case: a capital, a line, the end of a quotation. It begins with a line or a
 # quotation, or else, in a long line, after a word with a capital.
 _END = re.compile(r"[\n\"]|(?=[A-Z])")
@@ -56,12 +111,19 @@ def capitalize_lower_passages(text: str, language: str = "") -> str:
     if passages != [(0, len(text))]:
         # A single line may continue the one before it, so it does not show how a text is written.
         passages += [m.span() for m in _LINE.finditer(text) if _count_words(m.group()) >= _FEWEST_WORDS]
+    small = _SMALL_WORDS | _SMALL_WORDS_BY_LANGUAGE.get(language, frozenset())
+
+    def capitalize(word: re.Match[str]) -> str:
+        folded = word.group().lower()
+        stays = folded in small or (language == "en" and is_ordinary(folded))
+        return word.group() if stays else _capitalize(word.group())
+
     pieces: list[str] = []
     done = 0
     for start, end in sorted(passages):
         if end > done:
             first = max(start, done)
-            pieces += (text[done:first], _LETTERS.sub(_capitalize_word, text[first:end]))
+            pieces += (text[done:first], _LETTERS.sub(capitalize, text[first:end]))
             done = end
     return "".join((*pieces, text[done:]))
 
@@ -127,9 +189,7 @@ def _count_words(text: str) -> int:
     return sum(1 for _ in _LETTERS.finditer(text))
 
 
-def _capitalize_word(word: re.Match[str]) -> str:
-    if word.group().lower() in _SMALL_WORDS:
-        return word.group()
-    first = word.group()[0].upper()
+def _capitalize(word: str) -> str:
+    first = word[0].upper()
     # The capital form of some letters has two characters.
-    return first + word.group()[1:] if len(first) == 1 else word.group()
+    return first + word[1:] if len(first) == 1 else word

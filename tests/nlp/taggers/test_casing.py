@@ -14,11 +14,11 @@ from lexveil.nlp.taggers.casing import capitalize_lower_passages, find_lower_pas
     [
         ("hey orsolya did you get it", "hey Orsolya did you get it"),
         ('He wrote "i saw orsolya pell". The Court', 'He wrote "i saw Orsolya Pell". The Court'),
-        ("The Court sat.\n\nshe paid orsolya in cash\n\nThe End.", "The Court sat.\n\nshe Paid Orsolya in Cash\n\nThe End."),
+        ("The Court sat.\n\nshe paid orsolya in cash\n\nThe End.", "The Court sat.\n\nshe paid Orsolya in cash\n\nThe End."),
         ("The Buyer shall pay\nthe price and the costs\nof the Seller.", None),
         ("(i) the price; (ii) the costs of the Seller; (iii) item i of the list", None),
         ("REPUBLIC OF NOWHERE V. PELL AND OTHERS", None),
-        ("straße und weg der nachbarn sind nass", "Straße Und Weg Der Nachbarn Sind Nass"),
+        ("straße und weg der nachbarn sind nass", "straße Und Weg Der Nachbarn Sind Nass"),
         ("李雪独任审判，公开开庭进行了审理", None),
     ],
 )  # fmt: skip
@@ -50,7 +50,7 @@ def test_passages_of_one_long_line_are_one() -> None:
         f"The Court sat. {chat}".strip(),  # from the beginning of the line
         f"sat. {chat}".strip(),
     ]
-    assert capitalize_lower_passages(text, "en").count("i told Orsolya that i Left and ") == 2000
+    assert capitalize_lower_passages(text, "en").count("i told Orsolya that i left and ") == 2000
 
 
 @pytest.mark.parametrize("letter", ["ß", "ŉ", "ǰ", "İ", "ﬁ"])

@@ -1,0 +1,141 @@
+# ruff: noqa: E501  -- lists of words read best in long lines
+"""Drop what a learned detector takes for a name in headings, labels and capitals, where a capital proves nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from lexveil.nlp.entities.evidence import shows_type
+from lexveil.nlp.entities.given_names import may_be_given_name
+from lexveil.nlp.letters import LOWER
+from lexveil.nlp.ordinary_words import is_ordinary
+from lexveil.nlp.recognizers.scores import LEARNED
+from lexveil.nlp.text import Span, find_line
+from lexveil.nlp.vocabulary import AMBIGUOUS_NAMES, FORM_LABELS
+
+# The second takes two words with capitals for a name.
+_GUESSING = frozenset({LEARNED, "ContinentalPersonRecognizer"})
+# The language of the ordinary words, and of a text too short to show its own.
+_ENGLISH = frozenset({"en", ""})
+_TYPES = frozenset({"PERSON", "ORGANIZATION", "LOCATION", "ADDRESS", "DEMOGRAPHIC", "MISC", "CASE_NUMBER"})
+_WORD = re.compile(r"[^\W\d_]+")
+# Words of headings, labels and columns in other languages, and some that English has only there.
+_HEADINGS = frozenset(
+    """
+    medico vat grounds matter mitigation causation counts list bill key test stage freehold leasehold stamp duty block press hearing
+    aktenvermerk antrag anträge anzeige begründung bericht beschluss beweis bescheid entscheidungsgründe ergebnis feststellungen gründe klage klageerwiderung
+    kostenrechnung niederschrift protokoll rechtsmittelbelehrung rubrum sachverhalt streitwert tatbestand tenor urteil vermerk vergleich vernehmung verfügung vertrag
+    vollmacht widerspruch zusammenfassung im des der die das und in für zur zum name namen volkes
+    arrêt attendu audience audition avis conclusions contrat décision dispositif exposé faits jugement litige montant motifs moyens ordonnance
+    procédure procès rapport république française au nom du peuple français tribunal verbal le la les de des et en par
+    acta antecedentes atestado comparecencia conclusión contrato decisión declaración demanda denuncia fallo fundamentos hechos importe
+    informe resolución resultando considerando sentencia derecho y el los las del
+    ata acórdão decisão depoimento ementa fatos fundamentação laudo relatório sentença termo voto o os as do da dos
+    atto condominio creditore creditori decreto diritto elenco fatto importo italiana italiano motivi motivazione ordinanza oggetto premesso privilegio processo
+    relazione ricorso repubblica popolo sentenza svolgimento verbale in nome il lo gli dei delle
+    beslissing beschikking bijlage dagvaarding feiten gronden geschil overwegingen proces rechtbank uitspraak verhoor verklaring vonnis verzoek een het van koning
+    imieniu oświadczenie orzeczenie postanowienie pozew protokół przesłuchania rozprawy posiedzenia oględzin rzeczypospolitej polskiej sentencja świadka uzasadnienie wniosek wyrok w z i
+    presuda rješenje rešenje obrazloženje zapisnik ime republike izreka tužba
+    """.split()  # noqa: SIM905
+)
+# "I" and "A" before a word in lower case; but "Mr A denied it", "child A lives".
+_SINGLE = re.compile(rf"(?<![\w.])(?:I(?=,? [{LOWER}]|['’][{LOWER}])|A(?= [{LOWER}]))(?!\w)")
+_BEFORE_LETTER = re.compile(r"(?:[^\W\d_]|(?:\A|[\W_])[^\W\d_]\.|\b(?:Mr|Ms|Mrs|Dr)\.) \Z")
+# Where a capital is due in any case: at the beginning of the text, a line, a sentence or a quotation.
+_SENTENCE_START = re.compile(r"(?:\A|[\n\t|]|[.!?:;]\"? |[\"'(])[ \t>*•-]*\Z")
+_LABEL = re.compile(r"[ \t]*:(?=\s|\Z)")
+_CLAUSE_END = re.compile(r"[\n.;:()\"]")
+_REACH = 200
+_HEADING_WORDS = 9
+_CAPITALS = 3
+_FEWEST_IN_SENTENCE = 4
+_CAPTION = re.compile(
+    r"(?i)\s*(?:\(?(?:first |second )?(?:plaintiff|defendant|claimant|applicant|appellant|respondent|petitioner)s?\b|-?\s*(?:v|and|versus)\.?\s*-?\s*$)",
+    re.MULTILINE,
+)
+
+
+def drop_ordinary(text: str, spans: Iterable[Span], language: str) -> list[Span]:
+    """Return the spans without learned names that consist of ordinary words, where capitals prove nothing.
+
+    Args:
+        text: normalized text.
+        spans: findings in any order.
+        language: ISO 639-1 code of the text, or "". Of other languages, only words of headings are known.
+    """
+    is_common = _is_common if language in _ENGLISH else _is_heading
+    return [span for span in spans if not _is_ordinary_text(text, span, is_common)]
+
+
+def _is_ordinary_text(text: str, span: Span, is_common: Callable[[str], bool]) -> bool:
+    if span.recognizer not in _GUESSING or span.type not in _TYPES:
+        return False
+    words = [m.group() for m in _WORD.finditer(text, span.start, span.end)]
+    if len(words) == 1 and len(words[0]) == 1:
+        return is_common is _is_common and _is_pronoun(text, span)
+    if (
+        not words
+        or not (all(map(is_common, words)) or _is_sentence_in_capitals(text, span, words))
+        or any(c.isdigit() for c in text[span.start : span.end])
+    ):
+        return False
+    if len(words) < _CAPITALS and any(map(_may_name, words)):
+        return False
+    return _has_due_capital(text, span, words, is_common) and not (
+        span.type == "ORGANIZATION" and shows_type(text, span)
+    )
+
+
+def _is_sentence_in_capitals(text: str, span: Span, words: Sequence[str]) -> bool:
+    """Return True for most of a sentence in capitals, three quarters of whose words are ordinary."""
+    if len(words) < _FEWEST_IN_SENTENCE or not text[span.start : span.end].isupper():
+        return False
+    return 4 * sum(map(_is_common, words)) >= 3 * len(words)
+
+
+def _is_common(word: str) -> bool:
+    return len(word) < 3 or word.casefold() in _HEADINGS or is_ordinary(word.casefold())
+
+
+def _may_name(word: str) -> bool:
+    return word.casefold() in AMBIGUOUS_NAMES or may_be_given_name(word.casefold())
+
+
+def _is_heading(word: str) -> bool:
+    return len(word) < 3 or word.casefold() in _HEADINGS or word.casefold() in FORM_LABELS
+
+
+def _is_pronoun(text: str, span: Span) -> bool:
+    before = text[max(0, span.start - 6) : span.start]
+    single = _SINGLE.match(text, span.start)
+    return single is not None and (single.group() == "I" or not _BEFORE_LETTER.search(before))
+
+
+def _has_due_capital(text: str, span: Span, words: Sequence[str], is_common: Callable[[str], bool]) -> bool:
+    """Return True for a label, the first word of a sentence, a heading, or words in a line of capitals."""
+    before = text[max(0, span.start - 16) : span.start]
+    starts = _SENTENCE_START.search(before) is not None
+    if starts and (len(words) == 1 or _LABEL.match(text, span.end)):
+        return True
+    if len(words) == 2 and len(words[1]) == 1:  # "Bundle C"
+        return True
+    line = find_line(text, span.start, span.end)
+    on_line = _WORD.findall(line)
+    around = _find_clause(text, span)
+    if around.isupper():
+        return len(_WORD.findall(around)) >= _CAPITALS or not _is_in_caption(text, span)
+    heading = len(on_line) <= _HEADING_WORDS and all(map(is_common, on_line))
+    return heading and not _is_in_caption(text, span) and all(w[0].isupper() for w in on_line if len(w) > 3)
+
+
+def _find_clause(text: str, span: Span) -> str:
+    """Return the text around a span to the next line end, period or bracket on either side."""
+    before, after = text[max(0, span.start - _REACH) : span.start], text[span.end : span.end + _REACH]
+    return _CLAUSE_END.split(before)[-1] + text[span.start : span.end] + _CLAUSE_END.split(after, 1)[0]
+
+
+def _is_in_caption(text: str, span: Span) -> bool:
+    """Return True if the next line that is not blank is a role or a "v.": the line names a party."""
+    end = text.find("\n", span.end)
+    return end >= 0 and _CAPTION.match(text, end) is not None
