@@ -33,7 +33,7 @@ lived lives looked lost maintained maintains married met moved noticed objected 
 picked pleaded pointed promised pulled pushed ran realised realized received recalled recalls refused refuses remarried
 remembered remembers replied reported resigned returned said sat saw says seemed sent shot shouted showed signed sold spoke
 stabbed stated states stayed stole stood stopped struck sued suffered swore takes talked tells testified testifies thinks
-thought threatened threw told took travelled traveled tried turned visited waited walked wanted wants warned watched went
+thought chaired chairs disagreed disagrees phones rang refuted replies texted threatened threw told took travelled traveled tried turned visited waited walked wanted wants warned watched went
 woke works worked wrote
 """
 _OF_PEOPLE = """
@@ -48,8 +48,8 @@ found heard helped hired informed interviewed introduced invited joined killed k
 questioned recognised recognized saw seen shot stabbed sued telephoned tell thanked told visited whether
 """
 _DONE_TO_PEOPLE = """
-accused acquitted aged arrested born charged convicted cross-examined deceased detained drunk employed examined honest injured
-interviewed married pregnant sentenced widowed
+accused acquitted aged angry arrested born charged convicted cross-examined deceased detained drunk employed examined happy honest injured
+interviewed married pregnant sentenced upset widowed
 """
 _ROLES = """
 accused agent appellant applicant boss boyfriend brother carpenter child claimant cleaner clerk client colleague complainant
@@ -63,7 +63,7 @@ _WORD = re.compile(
 )
 _PART = re.compile(r"[^\W\d_]+")
 _AFTER = re.compile(
-    rf"(?:,? who(?:m|se)?\b| (?:has |had |also |then |never |later |only ){{0,2}}(?:{'|'.join(_ACTS.split())}|did not|does not)\b|"
+    rf"(?:,? who(?:m|se)?\b| (?:has |had |also |then |never |later |only ){{0,2}}(?:{'|'.join(_ACTS.split())}|did not|does not|didn't|doesn't|will (?:not )?(?:ask|attend|call|check|confirm|contact|follow|revert|send|speak|tell|try|write))\b|"
     rf" (?:is|was|had been|has been) (?:{'|'.join(_DONE_TO_PEOPLE.split())})\b)"
 )
 # Whatever a sentence begins with that does this may be a name.
@@ -163,7 +163,9 @@ def _find_rare_words(text: str, lower: Set[str], is_known: Callable[[str], bool]
         paired = match.start() in pairs
         if not paired if word.isupper() else _is_foreign(text, match.start(), match.end()):
             continue
-        cued = _BEFORE.search(before) is not None or (shown and (within or paired or len(word) > 2))
+        named = _BEFORE.search(before) is not None or (shown and (within or paired or len(word) > 2))
+        # Of two rare words in a row, few are a place.
+        cued = named or (paired and not _OF_THINGS.search(before))
         begins = not within and _SUBJECT.match(text, match.end())
         if cued or paired or begins or (within and not _is_thing(text, match, before, ordinary)):
             yield RareWord(*match.span(), word, cued)

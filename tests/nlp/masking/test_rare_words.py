@@ -50,9 +50,22 @@ def test_a_word_that_does_what_people_do_is_masked(text: str, name: str) -> None
     [
         ("Drelin Zubajos is the sole eye witness.", ["Drelin", "Zubajos"]),
         ("Drelin, Zubajos (witness list, page 4) did not come.", ["Drelin", "Zubajos"]),
-        ("The letter was read with Zubajos on the same day.", ["Zubajos"]),
         ("Zubajos will follow up on the disclosure list.", ["Zubajos"]),
         ("QUESTIONS MAY BE PUT TO THE AGENT (DRELIN ZUBAJOS) IN WRITING.", ["DRELIN", "ZUBAJOS"]),
+    ],
+)
+def test_two_rare_words_in_a_row_and_one_that_will_act_are_masked(text: str, names: list[str]) -> None:
+    outcome = check(text + CLOSING)
+    assert outcome_text(text, outcome) == names
+    assert dict(outcome.reasons) == {"unseen": len(names)}
+    assert not [name for name in names if name in outcome.text]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("The letter was read with Zubajos on the same day.", ["Zubajos"]),
+        ("Zubajos would be the sole witness.", ["Zubajos"]),
     ],
 )
 def test_a_rare_word_without_a_cue_is_left_and_told(text: str, names: list[str]) -> None:
