@@ -111,7 +111,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     runs = runs[:1] if arguments.quick else runs
     records = list(records_of(PROVISIONS))
     if not arguments.raw:
-        records = _masked(records, arguments.cache)
+        records = mask_records(records, arguments.cache)
     figures: dict[str, Figure] = {}
     details: dict[str, Any] = {}
     n: dict[str, int] = {}
@@ -121,10 +121,10 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     code = code_digest("lexveil.pipeline.training.fit")
     for cell in cells:
         want = get_encoding(cell.kind)
-        encoded = _encoded(records, want, arguments.representation, arguments.cache)
+        encoded = encode_records(records, want, arguments.representation, arguments.cache)
         found: list[dict[str, float]] = []
         for fold, seed in runs:
-            split = _split(records, encoded, cell.unit, fold)
+            split = split_records(records, encoded, cell.unit, fold)
             if cell.owners is not None:
                 split = _select_owners(split, cell.owners, seed)
             about = [code, _digest(records), cell.name, arguments.representation, str(fold), str(seed)]
@@ -177,7 +177,7 @@ def _train(cell: Cell, split: Split, seed: int, representation: Representation) 
     }
 
 
-def _masked(records: Sequence[dict[str, Any]], cache: Path | None) -> list[dict[str, Any]]:
+def mask_records(records: Sequence[dict[str, Any]], cache: Path | None) -> list[dict[str, Any]]:
     texts = [record["text"] for record in records]
     name = f"{_digest(records)}-{code_digest('lexveil.pipeline.masking.texts')[:16]}.masked"
     path = None if cache is None else cache / name
@@ -197,7 +197,7 @@ def _digest(records: Sequence[dict[str, Any]]) -> str:
     return hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _encoded(
+def encode_records(
     records: Sequence[dict[str, Any]],
     want: Literal["embedding", "tokens"],
     representation: Representation,
@@ -218,7 +218,7 @@ def _encoded(
     return encoded
 
 
-def _split(
+def split_records(
     records: Sequence[dict[str, Any]], encoded: Sequence[EncodedDocument], unit: Unit, fold: int | None
 ) -> Split:
     """The two parts of the corpus; with a fold, its training part by owner, a fifth of them held out."""

@@ -1,6 +1,6 @@
 """Attacks on a joint training of real contract provisions, by role, beside the same attacks on raw updates.
 
-    python -m benchmarks.joint_attacks [--quick] [--epsilon 8] [--cache FOLDER]
+    python -m benchmarks.joint_attacks [--quick] [--epsilon 8] [--seeds 1] [--cache FOLDER]
 
 Five offices with their own kinds of contracts, as in `benchmarks.joint`, train the linear head. The first
 office is attacked; half of its contracts do not take part. `lone_*`: one owner is drawn alone in the first
@@ -8,12 +8,18 @@ step. `read`: the feature row is read (cosine above .999); `classes`: its class,
 share; `recognized`: which owner it is, over chance. `membership_*`: area under the curve over one half, from
 the sums of all steps, between contracts of the first office that take part and others. `tokens_*`: a document
 of 32 tokens alone in a step of an LSTM; all tokens are compared with the span of the first layer's gradient.
-`sum_t0`, `t1`, `t2`: so many offices collude, and put in nothing themselves; `office`: all others do.
+`sum_t0`, `t1`, `t2`: so many offices collude, and put in nothing themselves; `office`: all others do. With
+several seeds, noise and sampling are drawn anew, and figures are means.
+
+`allowed_*` is the most over chance that any attacker could reach against the noise that is left, by the
+accounting: epsilon is a bound on this, and not zero. `intervals` in the details (95 %, of one seed) have the
+owners as chance: Clopper & Pearson 1934 for shares, Hanley & McNeil 1982 for areas under the curve.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +29,7 @@ import numpy as np
 import torch
 
 from benchmarks.contract import Figure, Outcome, run
-from benchmarks.dp_utility import DELTA, _encoded, _masked, _split
+from benchmarks.dp_utility import DELTA, encode_records, mask_records, split_records
 from benchmarks.encrypted_real import CORPORA, PROVISIONS, records_of
 from benchmarks.joint import OFFICES, deal_out
 from lexveil.nlp.encoders.config import ModelConfig
@@ -43,6 +49,8 @@ from lexveil.pipeline.training.data import OwnerData, Row, Split
 from lexveil.pipeline.training.fit import build_model_config
 from lexveil.pipeline.training.objectives import build_objective
 from lexveil.pipeline.training.recipes import plan_training
+from lexveil.privacy.dp import accounting
+from lexveil.privacy.dp.audit.attacks import Membership
 from lexveil.privacy.dp.batches import Batch
 from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.dp.randomness import SecureRandom
@@ -53,6 +61,7 @@ from lexveil.privacy.joint.summing import Evidence, Summing
 
 TOKENS, LONE = 32, 10
 MOST_OVER_CHANCE = 0.02
+_EPSILONS = np.linspace(0.0, 24.0, 481)
 
 
 def keep_sums(totals: dict[int, Integers]) -> Change:
@@ -110,6 +119,7 @@ class Dealt:
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="attack `sum` and t = 1 only")
     parser.add_argument("--epsilon", type=float, default=8.0)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and embeddings")
 
 
@@ -117,9 +127,9 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     if not (CORPORA / PROVISIONS / "data.jsonl.zst").is_file():
         raise SystemExit("no ../shared/corpora: nothing to measure on")
     torch.set_num_threads(1)
-    records = _masked(list(records_of(PROVISIONS)), arguments.cache)
-    encoded = _encoded(records, "embedding", "embedding", arguments.cache)
-    split = _split(records, encoded, "owner", None)
+    records = mask_records(list(records_of(PROVISIONS)), arguments.cache)
+    encoded = encode_records(records, "embedding", "embedding", arguments.cache)
+    split = split_records(records, encoded, "owner", None)
     parts = deal_out(split)
     attacked = halve(parts[0])
     settings = TrainSettings(
@@ -132,38 +142,101 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     def over(name: str, value: float, target: float | None = MOST_OVER_CHANCE) -> None:
         figures[name] = Figure(value, target, "over chance", "lower")
 
-    def put(view: str, lone: LoneOwner) -> None:
-        over(f"lone_read_{view}", lone.read)
-        over(f"lone_classes_{view}", lone.classes - lone.most_frequent)
-        over(f"lone_recognized_{view}", lone.recognized - 1 / lone.owners)
+    def put(view: str, found: Sequence[tuple[LoneOwner, Membership]]) -> None:
+        lone, member = found[0]
+        over(f"lone_read_{view}", statistics.fmean(one.read for one, _ in found))
+        over(f"lone_classes_{view}", statistics.fmean(one.classes - one.most_frequent for one, _ in found))
+        recognized = [one.recognized for one, _ in found]
+        over(f"lone_recognized_{view}", statistics.fmean(recognized) - 1 / lone.owners)
+        areas = [one.auc for _, one in found]
+        over(f"membership_{view}", statistics.fmean(areas) - 0.5)
+        details[f"seeds_{view}"] = [
+            [round(one, 4) for one in both] for both in zip(recognized, areas, strict=True)
+        ]
+        details[f"intervals_{view}"] = {
+            "lone_recognized": bound_share(lone.recognized, lone.owners, 1 / lone.owners),
+            "membership": bound_area(member.auc, member.members, member.others),
+        }
 
     colluders = (1,) if arguments.quick else (0, 1, 2, OFFICES - 1)
     for count in colluders:
         sharing = Sharing(OFFICES, count)
-        course = train_course(config, settings, plan, [attacked, *parts[1 : OFFICES - count]], sharing)
         name = "office" if count == OFFICES - 1 else f"sum_t{count}"
-        if count == colluders[0]:
-            raw = attack_lone_owners(course, settings, attacked, 0)
-            figures["lone_read_raw"] = Figure(raw.read, 0.99, "share", "higher")
-            figures["lone_classes_raw"] = Figure(raw.classes, 0.99, "share", "higher")
-            membership = attack_membership(course, settings, attacked, settings.delta, raw=True)
+        found: list[tuple[LoneOwner, Membership]] = []
+        course: JointCourse | None = None
+        for seed in range(arguments.seeds):
+            course = train_course(
+                config, settings, plan, [attacked, *parts[1 : OFFICES - count]], sharing, seed + 1
+            )
+            if count == colluders[0] and seed == 0:
+                raw = attack_lone_owners(course, settings, attacked, 0)
+                figures["lone_read_raw"] = Figure(raw.read, 0.99, "share", "higher")
+                figures["lone_classes_raw"] = Figure(raw.classes, 0.99, "share", "higher")
+                membership = attack_membership(course, settings, attacked, settings.delta, raw=True)
+                assert membership is not None
+                figures["membership_raw"] = Figure(membership.auc - 0.5, None, "over chance", "lower")
+            membership = attack_membership(course, settings, attacked, settings.delta)
             assert membership is not None
-            figures["membership_raw"] = Figure(membership.auc - 0.5, None, "over chance", "lower")
-        put(name, attack_lone_owners(course, settings, attacked, OFFICES - count))
-        membership = attack_membership(course, settings, attacked, settings.delta)
-        assert membership is not None
-        over(f"membership_{name}", membership.auc - 0.5)
+            found.append((attack_lone_owners(course, settings, attacked, OFFICES - count, seed), membership))
+        assert course is not None
+        put(name, found)
+        left = replace(course.noise, honest=OFFICES - count).noise_multiplier
+        allowed = allow_recognition(left, found[0][0].owners)
+        over(f"allowed_lone_recognized_{name}", allowed - 1 / found[0][0].owners, None)
+        over(f"allowed_membership_{name}", allow_area(left, plan.sample_rate, plan.steps) - 0.5, None)
         details[f"epsilon_by_shares_{name}"] = {
             shares: round(compute_epsilon(plan, course.noise, shares, settings.delta), 2)
             for shares in range(1, OFFICES + 1)
         }
-        details[f"members_others_{name}"] = [membership.members, membership.others]
+        details[f"members_others_{name}"] = [found[0][1].members, found[0][1].others]
     for view, value in attack_tokens(records, split, settings).items():
         raw = view == "raw"
         figures[f"tokens_{view}"] = Figure(
             value, 0.99 if raw else MOST_OVER_CHANCE, "share", "higher" if raw else "lower"
         )
-    return Outcome(figures, {"owners": split.n_owners, "offices": OFFICES}, [1], details)
+    sizes = {"owners": split.n_owners, "offices": OFFICES}
+    return Outcome(figures, sizes, [seed + 1 for seed in range(arguments.seeds)], details)
+
+
+def allow_recognition(noise_multiplier: float, owners: int) -> float:
+    """The largest share of owners, alone in a step, that an attacker can recognize among so many.
+
+    For each epsilon, an attacker who guesses owner i with probability p(i) where nobody is in the step,
+    guesses i with at most exp(epsilon) p(i) + delta(epsilon) where i is; the p(i) add up to 1.
+    """
+    deltas = accounting.privacy_profile(noise_multiplier, 1.0, 1, _EPSILONS)
+    return float(min(1.0, (np.exp(_EPSILONS) / owners + deltas).min()))
+
+
+def allow_area(noise_multiplier: float, sample_rate: float, steps: int) -> float:
+    """The largest area under the curve of an attacker who sees all steps: that of the trade-off function.
+
+    Each (epsilon, delta) allows no false negative rate below 1 - delta - exp(epsilon) x and
+    exp(-epsilon) (1 - delta - x) at the false positive rate x (Dong, Roth & Su 2022, proposition 2.5).
+    """
+    deltas = accounting.privacy_profile(noise_multiplier, sample_rate, steps, _EPSILONS)
+    rates = np.concatenate([[0.0], np.geomspace(1e-9, 1.0, 20_001)])
+    missed = np.zeros(len(rates))
+    for epsilon, delta in zip(_EPSILONS, deltas, strict=True):
+        missed = np.maximum(missed, 1 - delta - np.exp(epsilon) * rates)
+        missed = np.maximum(missed, np.exp(-epsilon) * (1 - delta - rates))
+    # The curve falls: its value at the right end of each piece is the smaller one, so the area is a bound.
+    return float(1 - (np.diff(rates) * missed[1:]).sum())
+
+
+def bound_share(share: float, count: int, chance: float) -> list[float]:
+    from scipy import stats
+
+    bounds = stats.binomtest(round(share * count), count).proportion_ci(0.95, "exact")
+    return [round(float(bounds.low) - chance, 3), round(float(bounds.high) - chance, 3)]
+
+
+def bound_area(area: float, members: int, others: int) -> list[float]:
+    one, both = area / (2 - area), 2 * area**2 / (1 + area)
+    square = area**2
+    variance = area * (1 - area) + (members - 1) * (one - square) + (others - 1) * (both - square)
+    half = 1.96 * (variance / (members * others)) ** 0.5
+    return [round(area - 0.5 - half, 3), round(area - 0.5 + half, 3)]
 
 
 def halve(split: Split) -> Split:
@@ -174,7 +247,12 @@ def halve(split: Split) -> Split:
 
 
 def train_course(
-    config: ModelConfig, settings: TrainSettings, plan: TrainingPlan, parts: Sequence[Split], sharing: Sharing
+    config: ModelConfig,
+    settings: TrainSettings,
+    plan: TrainingPlan,
+    parts: Sequence[Split],
+    sharing: Sharing,
+    seed: int,
 ) -> JointCourse:
     """Train, and return what the offices have opened, without what the colluding ones have put in."""
     encoder = load_encoder(settings)
@@ -188,7 +266,7 @@ def train_course(
     totals: dict[int, Integers] = {}
     training = JointTraining(sharing, change=keep_sums(totals))
     dealt = Dealt(tuple(OwnerData(part, config.kind, settings.max_items_per_owner) for part in parts))
-    training(target, dealt, loss, plan, SecureRandom(bytes([1]) * 32), max_items=2048)
+    training(target, dealt, loss, plan, SecureRandom(bytes([seed]) * 32), max_items=2048)
     return JointCourse(config, plan, noise, dealt.n_owners, totals.__getitem__)
 
 
