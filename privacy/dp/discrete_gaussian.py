@@ -7,6 +7,7 @@ table suffices: 16 random bits find a part, and where they leave several candida
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ _UNDECIDED = -(2.0**15)
 # Draws that fit into the processor's cache.
 _PIECE = 1 << 13
 
+# Deviation of the randomized rounding of a continuous Gaussian to whole numbers: exp(-2 pi^2 36) < 1e-308.
+ROUNDING_DEVIATION = 6
+
 Floats = NDArray[np.float64]
 # Overwrites an array with random bits, the next ones at each call.
 Fill = Callable[[NDArray[np.unsignedinteger]], None]
@@ -34,6 +38,21 @@ Fill = Callable[[NDArray[np.unsignedinteger]], None]
 def variance(parts: int) -> int:
     """Return the variance of a draw of so many parts, up to seven."""
     return _PART**2 * sum(_RATIO ** (2 * part) for part in range(parts))
+
+
+def find_rounded_deviation(variance: float) -> float:
+    """Return the deviation of the continuous Gaussian of which a discrete one is a randomized rounding.
+
+    Args:
+        variance: Variance of the discrete Gaussian, above that of the rounding.
+
+    Formal guarantee:
+        A discrete Gaussian around a whole number is what a discrete Gaussian of deviation ROUNDING_DEVIATION
+        around a number from the continuous Gaussian gives, each probability up to a factor of
+        exp(1e-300) (Peikert 2010, "An Efficient and Parallel Gaussian Sampler for Lattices", theorem 3.1;
+        docs/joint-training.md derives it). So it is post-processing of a Gaussian mechanism of the result.
+    """
+    return math.sqrt(variance - ROUNDING_DEVIATION**2)
 
 
 def draw_pieces(parts: int, fill: Fill, n: int) -> Iterator[Floats]:

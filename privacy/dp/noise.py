@@ -16,14 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lexveil.privacy.dp.discrete_gaussian import variance
+from lexveil.privacy.dp.discrete_gaussian import find_rounded_deviation, variance
 from lexveil.privacy.dp.randomness import SecureRandom
 
 # More than four parts are needed only if noise and weights are so many that rounding would count.
 _FEWEST, _MOST = 4, 7
 _COARSEST = 2.0**-6
-# A discrete Gaussian of this deviation around a number from a continuous Gaussian is a discrete Gaussian.
-_ROUNDING_DEVIATION = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def choose_grid(noise_multiplier: float, max_grad_norm: float, weights: int) -> 
     """
     rounding = noise_multiplier * 2 * math.sqrt(weights)
     for parts in range(_FEWEST, _MOST + 1):
-        deviation = math.sqrt(variance(parts) - _ROUNDING_DEVIATION**2)
+        deviation = find_rounded_deviation(variance(parts))
         if rounding <= deviation * _COARSEST:
             return Grid(noise_multiplier * max_grad_norm / (deviation - rounding), parts)
     raise ValueError(f"noise of {noise_multiplier:g} clipping norms on {weights} weights is too large")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexveil.privacy.dp import sampled_gaussian
+from lexveil.privacy.dp.discrete_gaussian import ROUNDING_DEVIATION, find_rounded_deviation
 from lexveil.privacy.dp.randomness import SecureRandom
 
 Integers = NDArray[np.int64]
@@ -25,8 +26,6 @@ Integers = NDArray[np.int64]
 _FINENESS = 2.0**-16
 # Allowance of the clipping for the rounding of products (`BookKeeper`).
 _CLIPPING_ROUNDING = 1e-6
-# Deviation of the randomized rounding in the proof: exp(-2 pi^2 36) is below 1e-308.
-ROUNDING_DEVIATION = 6
 # A float's probability is within this of the exact one, with a wide margin: closer calls are decided exactly.
 _FLOAT_ERROR = 2.0**-45
 _WORD = 64
@@ -61,7 +60,7 @@ class SharedNoise:
             for up to 1e9 weights and 1e6 steps. So whatever `accounting` says of that Gaussian mechanism,
             Poisson-sampled or not, composed or not, holds for it.
         """
-        return math.sqrt(self.honest * self.deviation**2 - ROUNDING_DEVIATION**2) / self.sensitivity
+        return find_rounded_deviation(self.honest * self.deviation**2) / self.sensitivity
 
 
 @dataclass(frozen=True, slots=True)
