@@ -2,7 +2,7 @@
 
     python -m benchmarks.joint [--quick] [--epsilons 8 3] [--representation embedding|legal-1]
         [--rows pooled sum_t0 ...] [--cache FOLDER]
-    python -m benchmarks.joint --only step [--quick] [--protections sum office cyclic]
+    python -m benchmarks.joint --only step [--quick] [--protections sum office cyclic he]
 
 The contracts of contract_provisions are dealt out to five offices by the direction in which their provisions
 differ most, so that each office has its own kind of contracts. Each office trains the linear head of the
@@ -30,7 +30,7 @@ import numpy as np
 
 from benchmarks import joint_step
 from benchmarks.contract import Figure, Outcome, run
-from benchmarks.dp_utility import DELTA, _encoded, _masked, _split
+from benchmarks.dp_utility import DELTA, encode_records, mask_records, split_records
 from benchmarks.encrypted_real import CORPORA, PROVISIONS, records_of
 from lexveil.nlp.encoders.config import Representation
 from lexveil.nlp.encoders.documents import extract
@@ -55,7 +55,7 @@ PROTECTIONS: dict[str, tuple[Protection, int]] = {
     "cyclic": ("cyclic", 0),
 }  # fmt: skip
 ROWS = ("pooled", *PROTECTIONS, "alone")
-STEPS_OF = ("sum", "office", "cyclic")
+STEPS_OF = ("sum", "office", "cyclic", "he")
 TARGETS = {
     ("sum_t0", 8.0): 0.78, ("sum_t0", 3.0): 0.735, ("sum_t2", 8.0): 0.76, ("sum_t2", 3.0): 0.715,
     ("office", 8.0): 0.73, ("office", 3.0): 0.675, ("once", 8.0): 0.65, ("once", 3.0): 0.58,
@@ -79,9 +79,9 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         return Outcome(figures, sizes, [0], details)
     if not (CORPORA / PROVISIONS / "data.jsonl.zst").is_file():
         raise SystemExit("no ../shared/corpora: nothing to measure on")
-    records = _masked(list(records_of(PROVISIONS)), arguments.cache)
-    encoded = _encoded(records, "embedding", arguments.representation, arguments.cache)
-    split = _split(records, encoded, "owner", None)
+    records = mask_records(list(records_of(PROVISIONS)), arguments.cache)
+    encoded = encode_records(records, "embedding", arguments.representation, arguments.cache)
+    split = split_records(records, encoded, "owner", None)
     parts = deal_out(split)
     seeds = SEEDS[:1] if arguments.quick else SEEDS
     figures: dict[str, Figure] = {}

@@ -31,7 +31,8 @@ ProtectionOption = Annotated[
     str,
     typer.Option(
         help="sum: only the sum of all offices is opened. office: each office adds all the noise. once: as "
-        "sum, in one message. cyclic: one office after the other takes a step."
+        "sum, in one message. cyclic: one office after the other takes a step. he: a hub adds what offices "
+        "have encrypted."
     ),
 ]
 Colluders = Annotated[
@@ -44,6 +45,17 @@ Colluders = Annotated[
 OfficesPerOwner = Annotated[
     int, typer.Option(min=1, help="The most offices in which one owner has documents.")
 ]
+SumKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        help="With he: file of the key that every office has (lexveil join key), and the hub has not.",
+    ),
+]
+Listen = Annotated[
+    str | None,
+    typer.Option(help="Host and port to listen at, host:port. Default: the address of the own offer"),
+]
 Patience = Annotated[float, typer.Option(min=1, help="Seconds to wait for another office before giving up.")]
 
 
@@ -53,10 +65,19 @@ def offer(
     out: Annotated[Path, typer.Option("--out", help="File to write, for whoever drafts the agreement.")],
     model: KindOption = None,
     workers: Workers = None,
+    hub: Annotated[
+        bool,
+        typer.Option(
+            "--hub", help="Offer a hub for protection he; its workspace is made, without documents."
+        ),
+    ] = False,
     *,
     options: WorkspaceOptions,
 ) -> None:
     """Write what this office shows the others: certificate, number of owners, and what it would train."""
+    if hub:
+        _offer_hub(name, address, out, options)
+        return
     workspace = options.open(train={"model": model}, workers=workers)
     from lexveil.pipeline.joint.office import make_offer
 
@@ -77,12 +98,15 @@ def draft(
     protection: ProtectionOption = "sum",
     colluders: Colluders = None,
     offices_per_owner: OfficesPerOwner = 1,
+    hub: Annotated[Path | None, typer.Option(help="With he: file of the hub's offer.")] = None,
+    key: SumKey = None,
     *,
     options: CommonOptions,
 ) -> None:
     """Draft the agreement of all offices: the steps, the noise, and who is protected from whom."""
     settings = options.settings(train={"epsilon": epsilon})
-    from lexveil.pipeline.joint.agreement import draft_agreement, read_offer
+    from lexveil.pipeline.joint.agreement import draft_agreement, read_hub_offer, read_offer
+    from lexveil.pipeline.joint.identity import read_sum_key
 
     drafted = draft_agreement(
         [read_offer(path) for path in offers],
@@ -90,6 +114,8 @@ def draft(
         _choose_protection(protection),
         _choose_colluders(protection, colluders),
         offices_per_owner,
+        None if hub is None else read_hub_offer(hub),
+        None if key is None else read_sum_key(key)[1],
     )
     agreement.write_bytes(drafted.to_bytes())
     console.show(
@@ -107,7 +133,20 @@ def draft(
     )
 
 
-def sign(agreement: AgreementArgument, *, options: WorkspaceOptions) -> None:
+def key(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; every office needs a copy.")],
+    *,
+    options: CommonOptions,
+) -> None:
+    """Make the key of the sums for protection he. Hand it to every office, and never to the hub."""
+    options.settings()
+    from lexveil.pipeline.joint.identity import make_sum_key, read_sum_key
+
+    make_sum_key(out)
+    console.show({"key": read_sum_key(out)[1]}, options.as_json)
+
+
+def sign(agreement: AgreementArgument, key: SumKey = None, *, options: WorkspaceOptions) -> None:
     """Check that this office can keep the agreement, and sign it. Nothing is charged yet."""
     workspace = options.open()
     from lexveil.pipeline.joint.agreement import read_agreement
@@ -115,7 +154,7 @@ def sign(agreement: AgreementArgument, *, options: WorkspaceOptions) -> None:
 
     agreed = read_agreement(agreement)
     with exclusive_action(workspace, "join-sign") as outcome:
-        sign_agreement(workspace, agreed)
+        sign_agreement(workspace, agreed, key)
         outcome |= {"agreement": agreed.digest.hex()}
     console.show(describe_run(workspace, agreed), options.as_json)
 
@@ -124,12 +163,7 @@ def train(
     agreement: AgreementArgument,
     workers: Workers = None,
     patience: Patience = 600.0,
-    listen: Annotated[
-        str | None,
-        typer.Option(
-            help="Host and port to listen at, host:port. Default: the address of this office's offer"
-        ),
-    ] = None,
+    listen: Listen = None,
     *,
     options: WorkspaceOptions,
 ) -> None:
@@ -148,6 +182,25 @@ def train(
         card = read_card(trained.saved.folder)
         outcome |= summarize_model(card) | {"new": trained.new}
     console.show({"new": trained.new, "recalled_steps": trained.recalled, **card}, options.as_json)
+
+
+def hub(
+    agreement: AgreementArgument,
+    patience: Patience = 600.0,
+    listen: Listen = None,
+    *,
+    options: WorkspaceOptions,
+) -> None:
+    """With he: add what the offices have encrypted, and hand on what they say; the hub reads nothing."""
+    workspace = options.open()
+    from lexveil.pipeline.joint.agreement import read_agreement
+    from lexveil.pipeline.joint.hub import run_hub
+
+    agreed = read_agreement(agreement)
+    with exclusive_action(workspace, "join-hub", {"agreement": agreed.digest.hex()}) as outcome:
+        steps = run_hub(workspace, agreed, patience=patience, listen=listen)
+        outcome |= {"steps": steps}
+    console.show({"added_steps": steps, "steps": agreed.steps}, options.as_json)
 
 
 def status(agreement: AgreementArgument, *, options: WorkspaceOptions) -> None:
@@ -183,7 +236,7 @@ def audit(
     agreement: AgreementArgument,
     role: Annotated[
         str | None,
-        typer.Option(help="Show one role: outsider, office or coalition. Default: all. There is no hub."),
+        typer.Option(help="Show one role: outsider, hub (with he), office or coalition. Default: all."),
     ] = None,
     *,
     options: WorkspaceOptions,
@@ -202,7 +255,7 @@ def audit(
     agreed = read_agreement(agreement)
     views = [view for view in list_views(agreed) if role in (None, view.role)]
     if not views:
-        raise SettingsError("--role is outsider, office or coalition")
+        raise SettingsError("--role is outsider, office or coalition, and with protection he hub")
     with (
         exclusive_action(workspace, "join-audit", {"agreement": agreed.digest.hex()}),
         console.progress(options.as_json) as progress,
@@ -228,7 +281,7 @@ def rehearse(
     from dataclasses import asdict
 
     settings = CommonOptions(config).settings(ingest=asdict(fields), train={"epsilon": epsilon})
-    from lexveil.pipeline.joint.rehearsal import prepare_rehearsal, summarize_rehearsal
+    from lexveil.pipeline.joint.rehearsal import find_hub, prepare_rehearsal, summarize_rehearsal
 
     agreement, workspaces = prepare_rehearsal(
         source,
@@ -239,12 +292,34 @@ def rehearse(
         _choose_colluders(protection, colluders),
     )
     chosen = [] if config is None else ["--config", str(config)]
-    command = [sys.executable, "-m", "lexveil.flows.cli", "join", "train", str(agreement), "--json", *chosen]
-    running = [subprocess.Popen([*command, "-w", str(one)], stdout=subprocess.DEVNULL) for one in workspaces]
+    parts = [("train", one) for one in workspaces]
+    if (hub := find_hub(agreement)) is not None:
+        parts.append(("hub", hub))
+    program = [sys.executable, "-m", "lexveil.flows.cli", "join"]
+    running = [
+        subprocess.Popen(
+            [*program, part, str(agreement), "--json", *chosen, "-w", str(one)], stdout=subprocess.DEVNULL
+        )
+        for part, one in parts
+    ]
     codes = [process.wait() for process in running]
     if any(codes):
         raise typer.Exit(next(code for code in codes if code))
     console.show(summarize_rehearsal(agreement, workspaces, settings), as_json)
+
+
+def _offer_hub(name: str, address: str, out: Path, options: WorkspaceOptions) -> None:
+    from lexveil.pipeline.errors import SettingsError
+    from lexveil.pipeline.joint.hub import make_hub_offer
+    from lexveil.pipeline.workspace.workspace import Workspace
+
+    if options.location is None:
+        raise SettingsError("name the workspace of the hub with -w")
+    workspace = Workspace.create_or_open(options.location, options.settings())
+    with exclusive_action(workspace, "join-offer"):
+        made = make_hub_offer(workspace, name, address)
+    out.write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    console.show({"name": made.name, "address": made.address}, options.as_json)
 
 
 def _choose_protection(protection: str) -> Protection:

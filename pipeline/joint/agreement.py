@@ -8,8 +8,9 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,37 +24,46 @@ from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.joint.noise import SharedNoise, Sharing, plan_noise
 from lexveil.privacy.joint.signing import Certificate
 
-Protection = Literal["sum", "office", "once", "cyclic"]
-_ADDRESS = r"^[^:\s]+:\d{1,5}$"
+if TYPE_CHECKING:
+    from lexveil.privacy.he.sums import SumScheme
+
+Protection = Literal["sum", "office", "once", "cyclic", "he"]
+# An IPv6 address stands in brackets.
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\s\[\]]+)):(?P<port>[0-9]{1,5})")
 _HIDING: tuple[Protection, ...] = ("sum", "once")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Number = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Offer = TypeVar("Offer", bound="Party")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 # The learning rate is part of the agreement, so it is written with fewer digits than machines may differ in.
 _DIGITS = 12
 
 
-def check_address(address: str) -> None:
-    """Check the host and port of an office.
+def split_address(address: str) -> tuple[str, int]:
+    """Return the host and port of a party.
 
     Raises:
-        AgreementError: it is no such.
+        AgreementError: it has no such.
     """
+    found = _ADDRESS.fullmatch(address)
     try:
-        if re.fullmatch(_ADDRESS, address):
-            _check_port(address)
-            return
+        if found is not None and 0 < int(found["port"]) < 2**16:
+            host = found["host"] or str(IPv6Address(found["six"]))
+            return host, int(found["port"])
     except ValueError:
         pass
-    raise AgreementError("an address is host:port, with a port from 1 to 65535")
+    raise AgreementError(
+        "an address is host:port, with a port from 1 to 65535; an IPv6 address stands in brackets"
+    )
 
 
-def _check_port(address: str) -> str:
-    port = int(address.rpartition(":")[2])
-    if not 0 < port < 2**16:
-        raise ValueError("no port")
+def _check_address(address: str) -> str:
+    try:
+        split_address(address)
+    except AgreementError:
+        raise ValueError("no address") from None
     return address
 
 
@@ -85,22 +95,19 @@ class Setup(_Record):
     unit: Literal["owner", "document"]
 
 
-class OfficeOffer(_Record):
-    """What an office shows before there is an agreement.
+class Party(_Record):
+    """An office or a hub, as it shows itself before there is an agreement.
 
     Attributes:
-        name: name of the office.
+        name: its name.
         address: host and port at which it listens.
         certificate: its certificate, PEM.
-        owners: number of owners that it trains on, which counts as public.
-        setup: what it would train.
     """
 
     name: Name
-    address: Annotated[str, Field(pattern=_ADDRESS), AfterValidator(_check_port)]
+    address: Annotated[str, AfterValidator(_check_address)]
     certificate: str = Field(repr=False)
-    owners: Annotated[int, Field(ge=1)]
-    setup: Setup
+    role: ClassVar[str] = "office"
 
     @property
     def parsed(self) -> Certificate:
@@ -112,7 +119,25 @@ class OfficeOffer(_Record):
         try:
             return Certificate.from_pem(self.certificate.encode())
         except ValueError:
-            raise AgreementError(f"the certificate of office {self.name} is damaged") from None
+            raise AgreementError(f"the certificate of {self.role} {self.name} is damaged") from None
+
+
+class OfficeOffer(Party):
+    """What an office shows before there is an agreement.
+
+    Attributes:
+        owners: number of owners that it trains on, which counts as public.
+        setup: what it would train.
+    """
+
+    owners: Annotated[int, Field(ge=1)]
+    setup: Setup
+
+
+class HubOffer(Party):
+    """What a hub shows before there is an agreement: it adds what offices have encrypted."""
+
+    role: ClassVar[str] = "hub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +155,8 @@ class Agreement(_Record):
         offices: the offices, in the order of their indices.
         protection: "sum": the sum of all uploads alone is opened; "office": each upload, with all the noise;
             "once": as "sum", in one step of class sums (`once`); "cyclic": one office after the other takes
-            a step, with all the noise.
+            a step, with all the noise; "he": the sum, which a hub adds that reads nothing, with all the
+            noise in each upload.
         colluders: where the sum alone is opened: number of offices that may tell each other what they see.
         offices_per_owner: the most offices in which one owner has documents.
         epsilon: largest epsilon of the run.
@@ -140,6 +166,8 @@ class Agreement(_Record):
         sample_rate: probability with which an office draws each of its owners for a step.
         steps: number of steps of the run; with "cyclic", of all offices together.
         learning_rate: step size along the noisy mean gradient.
+        hub: with "he": who adds.
+        sum_key: with "he": digest of the key that every office has.
     """
 
     version: Literal[1] = 1
@@ -155,6 +183,8 @@ class Agreement(_Record):
     sample_rate: Annotated[float, Field(gt=0, le=1)]
     steps: Annotated[int, Field(gt=0)]
     learning_rate: Positive
+    hub: HubOffer | None = None
+    sum_key: Number | None = None
 
     @property
     def digest(self) -> bytes:
@@ -163,7 +193,13 @@ class Agreement(_Record):
 
     def to_bytes(self) -> bytes:
         """Return the agreement as the bytes that are signed."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1).encode() + b"\n"
+        content = self.model_dump(mode="json", exclude_none=True)  # agreements without hub are as before
+        return json.dumps(content, sort_keys=True, indent=1).encode() + b"\n"
+
+    @property
+    def parties(self) -> tuple[Party, ...]:
+        """All who sign: the offices, and the hub as the last one."""
+        return self.offices if self.hub is None else (*self.offices, self.hub)
 
     @property
     def setup(self) -> Setup:
@@ -211,6 +247,16 @@ class Agreement(_Record):
         """
         return plan_noise(self.noise_multiplier, self.max_grad_norm, self.setup.weights, self.sharing)
 
+    def plan_scheme(self) -> SumScheme:
+        """Return how uploads are encrypted with "he".
+
+        Raises:
+            ValueError: the sums are too large to be encrypted.
+        """
+        from lexveil.privacy.joint.encrypted import plan_scheme
+
+        return plan_scheme(self.plan_noise(), self.setup.weights, self.owners, len(self.offices))
+
     def plan_steps(self) -> TrainingPlan:
         """Return the plan of the training loop.
 
@@ -250,6 +296,11 @@ class Agreement(_Record):
             return f"{count} offices; each adds all the noise, so no other office is trusted"
         if self.protection == "cyclic":
             return f"{count} offices in turns; each adds all the noise, so no other office is trusted"
+        if self.protection == "he":
+            return (
+                f"{count} offices and a hub that has no key; each office adds all the noise, so neither "
+                "another office nor the hub is trusted"
+            )
         opened = "one sum" if self.protection == "once" else "the sum"
         if not self.colluders:
             return (
@@ -266,10 +317,9 @@ class Agreement(_Record):
         Raises:
             AgreementError: something does not hold; the message says what.
         """
-        count = len(self.offices)
-        if len({office.name for office in self.offices}) < count:
+        if len({party.name for party in self.parties}) < len(self.parties):
             raise AgreementError("two offices of the agreement have one name")
-        if len({office.parsed.der for office in self.offices}) < count:
+        if len({party.parsed.der for party in self.parties}) < len(self.parties):
             raise AgreementError("two offices of the agreement have one certificate")
         if different := [office.name for office in self.offices if office.setup != self.setup]:
             raise AgreementError(
@@ -299,6 +349,15 @@ class Agreement(_Record):
             check_once(self.setup.kind, self.setup.objective)
             if (self.steps, self.sample_rate) != (1, 1.0):
                 raise AgreementError("protection once is one step that draws every owner")
+        if {self.hub is not None, self.sum_key is not None} != {self.protection == "he"}:
+            raise AgreementError(
+                "protection he, and no other, needs a hub's offer and the key that every office has"
+            )
+        if self.protection == "he":
+            try:
+                self.plan_scheme()
+            except ValueError as error:
+                raise AgreementError(f"protection he cannot add these sums: {error}") from None
         if self.protection == "cyclic" and (self.steps % count or self.offices_per_owner > count):
             raise AgreementError(
                 "protection cyclic gives each office as many turns, and an owner no more offices"
@@ -311,6 +370,8 @@ def draft_agreement(
     protection: Protection,
     colluders: int,
     offices_per_owner: int = 1,
+    hub: HubOffer | None = None,
+    sum_key: str | None = None,
 ) -> Agreement:
     """Draft an agreement: plan the steps and the noise for all owners together.
 
@@ -322,6 +383,8 @@ def draft_agreement(
         protection: what is opened.
         colluders: number of offices that may tell each other what they see.
         offices_per_owner: the most offices in which one owner has documents.
+        hub: with protection he: who adds.
+        sum_key: with protection he: digest of the offices' key.
 
     Raises:
         AgreementError: the offers do not fit together, or no noise reaches the epsilon.
@@ -356,6 +419,8 @@ def draft_agreement(
             sample_rate=plan.sample_rate,
             steps=plan.steps * (len(offers) if in_turns else 1),
             learning_rate=plan.learning_rate,
+            hub=hub,
+            sum_key=sum_key,
         )
         noise = drafted.plan_noise()
         total = len(offers) ** 0.5 * noise.deviation * 2.0**-noise.bits / plan.max_grad_norm
@@ -392,8 +457,21 @@ def read_offer(path: Path) -> OfficeOffer:
     Raises:
         AgreementError: it cannot be read.
     """
+    return _read_offer(path, OfficeOffer)
+
+
+def read_hub_offer(path: Path) -> HubOffer:
+    """Read a hub's offer.
+
+    Raises:
+        AgreementError: it cannot be read.
+    """
+    return _read_offer(path, HubOffer)
+
+
+def _read_offer(path: Path, kind: type[Offer]) -> Offer:
     try:
-        return OfficeOffer.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except OSError:
         raise AgreementError("an offer's file cannot be read") from None
     except ValidationError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from lexveil.pipeline.errors import AgreementError
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.tables import compute_digest
+from lexveil.privacy.joint.summing import SumRefusedError
 
 _RUN = "run.json"
 
@@ -37,6 +40,11 @@ class RunNotes:
             raise AgreementError(
                 "the documents of this office have changed since the training began: draft a new agreement"
             )
+        elif "false_sum" in known:
+            raise AgreementError(
+                "the training has ended: the hub has handed out a false sum; draft an agreement with another "
+                "hub and a new key"
+            )
         elif "ended" in known:
             raise AgreementError(
                 f"the training has ended: a weight was not finite after step {known['ended']}; draft an "
@@ -56,6 +64,15 @@ class RunNotes:
         """Return True if every office has said that it has all steps. Earlier versions did not note it."""
         known = self._read()
         return "settled" in known or "begun" not in known
+
+    @contextmanager
+    def end_at_false_sum(self) -> Generator[None]:
+        """Note that the run has ended at a false sum: by many, a hub could measure the offices' key."""
+        try:
+            yield
+        except SumRefusedError:
+            self.note(false_sum=True)
+            raise
 
     def note(self, **more: Any) -> None:
         """Note something more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from lexveil.nlp.encoders.config import ModelConfig
@@ -21,7 +22,9 @@ from lexveil.pipeline.joint.identity import (
     connect,
     exchange_consent,
     find_own,
+    find_party,
     has_consented,
+    keep_sum_key,
     load_signer,
     open_certificate,
     run_folder,
@@ -107,16 +110,26 @@ def make_offer(workspace: Workspace, name: str, address: str, each: ForEach = ru
         ) from None
 
 
-def sign_agreement(workspace: Workspace, agreement: Agreement) -> None:
-    """Check that this office can keep an agreement, and sign it.
+def sign_agreement(workspace: Workspace, agreement: Agreement, key: Path | None = None) -> None:
+    """Check that this office can keep an agreement, and sign it; a hub has nothing to check.
+
+    Args:
+        workspace: the workspace of this office, or of the hub.
+        agreement: the agreement.
+        key: with protection he: file of the key that every office has; None: this office has kept it.
 
     Raises:
         AgreementError: the agreement does not fit this office.
         BudgetRefusedError: the ledger would refuse the charge.
     """
+    if (index := find_party(workspace, agreement)) == len(agreement.offices):
+        if key is not None:
+            raise AgreementError("the hub of an agreement must not have the offices' key: delete it here")
+        sign_consent(workspace, agreement, index)
+        return
     split, config = _load(workspace, run_one_by_one)
-    index = find_own(workspace, agreement)
     _check_own(workspace, agreement, index, split, config)
+    keep_sum_key(workspace, agreement, key)
     plan = agreement.plan_charge()
     digest = RunNotes(run_folder(workspace, agreement)).digest(_digest_documents(workspace, agreement))
     with open_reconciled_ledger(workspace) as (ledger, population):
@@ -151,8 +164,8 @@ def train_jointly(
         JointTrainingError: another office has left, or has sent what it may not.
         TrainingStoppedError: a weight was not finite after a step.
     """
-    split, config = _load(workspace, each)
     index = find_own(workspace, agreement)
+    split, config = _load(workspace, each)
     _check_own(workspace, agreement, index, split, config)
     folder = run_folder(workspace, agreement)
     if not has_consented(folder):
@@ -160,7 +173,11 @@ def train_jointly(
     run = RunNotes(folder)
     run.begin(_digest_documents(workspace, agreement))
     digest = run.digest(_digest_documents(workspace, agreement))
-    with translate_failures(agreement), open_reconciled_ledger(workspace) as (ledger, population):
+    with (
+        translate_failures(agreement),
+        run.end_at_false_sum(),
+        open_reconciled_ledger(workspace) as (ledger, population),
+    ):
         if (existing := find_joint_model(workspace, agreement)) is not None:
             if not run.is_settled():
                 _hand_over(workspace, agreement, index, patience, listen)
@@ -184,7 +201,7 @@ def train_jointly(
                     "the ledger has settled this run, and its model is gone: draft a new one"
                 )
             random = SecureRandom(reserved.secret.key)
-            summing = build_summing(agreement, mesh, load_signer(workspace))
+            summing = build_summing(workspace, agreement, mesh, load_signer(workspace))
             journal = Journal(folder, random.derive("joint-upload"))
             recalled = agreement.steps if mesh is None else catch_up(mesh, journal, summing, agreement.steps)
             turns = agreement.list_turns(index)
@@ -251,15 +268,17 @@ def verify_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
 
 def describe_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
     """Return the agreement and how far this office is, for people."""
-    index = find_own(workspace, agreement)
+    index = find_party(workspace, agreement)
     folder = run_folder(workspace, agreement)
     plan = agreement.plan_charge()
+    hub = agreement.hub
     return {
         "agreement": agreement.digest.hex(),
-        "office": agreement.offices[index].name,
+        "office": agreement.parties[index].name,
         "offices": [
             {"name": one.name, "address": one.address, "owners": one.owners} for one in agreement.offices
         ],
+        **({} if hub is None else {"hub": {"name": hub.name, "address": hub.address}}),
         "model": agreement.setup.kind,
         "classes": len(agreement.setup.labels),
         "protection": agreement.describe(),
@@ -338,7 +357,7 @@ def _hand_over(
         opening = connect(workspace, agreement, index, min(patience, _HAND_OVER_SECONDS), listen)
         with TrafficLog(folder).record(opening) as mesh:
             exchange_consent(mesh, folder, agreement)
-            summing = build_summing(agreement, mesh, load_signer(workspace))
+            summing = build_summing(workspace, agreement, mesh, load_signer(workspace))
             catch_up(mesh, journal, summing, agreement.steps)
             compare_records(mesh, journal, agreement.steps)
     except (OfficeLeftError, CannotListenError):
@@ -421,7 +440,7 @@ def _replay(
 ) -> FeatureModel:
     """Return the model that the signed sums give."""
     random = SecureRandom()
-    summing = build_summing(agreement, None, None)
+    summing = build_summing(workspace, agreement, None, None)
     offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners)
     train = workspace.settings.train.model_copy(update={"device": "cpu"})
     return fit_agreed(agreement, config, _NoOwners(), train, random, offices)

@@ -11,6 +11,8 @@ from typing import Any
 
 from lexveil.pipeline.errors import AgreementError, JointTrainingError, SettingsError
 from lexveil.pipeline.joint.agreement import Protection, draft_agreement, read_agreement
+from lexveil.pipeline.joint.hub import make_hub_offer
+from lexveil.pipeline.joint.identity import make_sum_key, read_sum_key
 from lexveil.pipeline.joint.office import (
     describe_run,
     find_joint_model,
@@ -27,7 +29,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.files import write_atomically
 
 _RECORDS = "records.jsonl"
-_AGREEMENT = "agreement.json"
+_AGREEMENT, _KEY, _HUB = "agreement.json", "sums.key", "hub"
 
 
 def prepare_rehearsal(
@@ -56,19 +58,34 @@ def prepare_rehearsal(
             raise AgreementError("the folder has a rehearsal of another number of offices: name a new one")
         return agreement, workspaces
     parts = _deal_out(source, folder, settings, offices)
-    ports = _find_ports(offices)
+    ports = _find_ports(offices + 1)
     opened = [
         _prepare_office(location, settings, part) for location, part in zip(workspaces, parts, strict=True)
     ]
     offers = [
         make_offer(workspace, location.name, f"127.0.0.1:{port}")
-        for workspace, location, port in zip(opened, workspaces, ports, strict=True)
+        for workspace, location, port in zip(opened, workspaces, ports, strict=False)
     ]
-    drafted = draft_agreement(offers, settings.train, protection, colluders)
+    hub = key = digest = opened_hub = None
+    if protection == "he":
+        key = folder / _KEY
+        key.unlink(missing_ok=True)  # of a rehearsal that was stopped before there was an agreement
+        make_sum_key(key)
+        _, digest = read_sum_key(key)
+        opened_hub = Workspace.create_or_open(folder / _HUB, settings)
+        hub = make_hub_offer(opened_hub, _HUB, f"127.0.0.1:{ports[-1]}")
+    drafted = draft_agreement(offers, settings.train, protection, colluders, hub=hub, sum_key=digest)
     for workspace in opened:
-        sign_agreement(workspace, drafted)
+        sign_agreement(workspace, drafted, key)
+    if opened_hub is not None:
+        sign_agreement(opened_hub, drafted)
     write_atomically(agreement, drafted.to_bytes())
     return agreement, workspaces
+
+
+def find_hub(agreement: Path) -> Path | None:
+    """Return the folder of the workspace of a rehearsal's hub; None: it has none."""
+    return agreement.parent / _HUB if read_agreement(agreement).hub is not None else None
 
 
 def summarize_rehearsal(agreement: Path, workspaces: Sequence[Path], settings: Settings) -> dict[str, Any]:

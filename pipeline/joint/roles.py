@@ -27,7 +27,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.joint.journal import Journal
 from lexveil.privacy.joint.noise import Integers
 
-Role = Literal["outsider", "office", "coalition"]
+Role = Literal["outsider", "hub", "office", "coalition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,14 @@ def list_views(agreement: Agreement) -> list[RoleView]:
         return RoleView(role, offices, sees, shares, compute_epsilon(charge, noise, shares, agreement.delta))
 
     views = [RoleView("outsider", 0, "addresses, sizes and times of messages", None, None)]
+    if agreement.protection == "he":
+        key = "each upload, by the key that every office has"
+        return [
+            *views,
+            RoleView("hub", 0, "encrypted uploads and sums, of which it has no key", None, None),
+            see("office", 1, "the sum, of which it subtracts its own upload", count - 1),
+            see("coalition", 1, f"with the hub: {key}", 1),
+        ]
     if not agreement.hides_uploads:
         upload = "each upload, which has all the noise"
         return [*views, see("office", 1, upload, 1), see("coalition", count - 1, upload, 1)]
@@ -110,7 +118,7 @@ def attack_roles(
     workspace = workspace.with_settings(workspace.settings.model_copy(update={"train": settings}))
     encode(workspace, get_encoding(config.kind), each)
     split = load_split(workspace, known=config.labels)
-    summing = build_summing(agreement, None, None)
+    summing = build_summing(workspace, agreement, None, None)
 
     def total(step: int) -> Integers:
         evidence = journal.read(step)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.joint.agreement import Agreement
-from lexveil.pipeline.joint.identity import find_own, run_folder
+from lexveil.pipeline.joint.identity import find_party, run_folder
 from lexveil.pipeline.records import Progress
 from lexveil.pipeline.workspace.storage import read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
-from lexveil.privacy.joint.mesh import Mesh, Traffic
+from lexveil.privacy.joint.mesh import Traffic
+from lexveil.privacy.joint.star import Connections
 
 _FOLDER = "traffic"
 # What the reader of a kind of message learns from it.
@@ -25,6 +26,8 @@ _TELLS = {
     "comparison of norms": "whether each upload is within its bound, and nothing else",
     "share of the sum": "with the shares of the others: the noisy sum of all offices",
     "upload": "the noisy sum of the office",
+    "encrypted upload": "whoever has the offices' key: the noisy sum of the office; the hub: nothing",
+    "encrypted sum": "the same of the noisy sum of all offices",
     "list of uploads": "digests of what the office has received",
     "digest of completed steps": "whether all have the same record of them",
     "farewell": "that the office leaves",
@@ -44,7 +47,7 @@ class TrafficLog:
         self._path = folder / _FOLDER / f"{known:06d}.json"
 
     @contextmanager
-    def record(self, mesh: Mesh) -> Generator[Mesh]:
+    def record(self, mesh: Connections) -> Generator[Connections]:
         """Open the connections, and keep what was exchanged when they are closed again."""
         try:
             with mesh:
@@ -52,7 +55,7 @@ class TrafficLog:
         finally:
             self.keep(mesh)
 
-    def follow(self, mesh: Mesh, progress: Progress | None) -> Progress:
+    def follow(self, mesh: Connections, progress: Progress | None) -> Progress:
         """Return a listener for the steps that keeps what was exchanged after each, and tells `progress`."""
 
         def note(stage: str, done: int, total: int, documents: int = 0) -> None:
@@ -62,7 +65,7 @@ class TrafficLog:
 
         return note
 
-    def keep(self, mesh: Mesh) -> None:
+    def keep(self, mesh: Connections) -> None:
         """Keep what was exchanged so far, instead of what was kept before."""
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         write_json(self._path, {mesh.names[other]: _describe(mesh.traffic(other)) for other in mesh.others})
@@ -78,12 +81,15 @@ def describe_views(workspace: Workspace, agreement: Agreement) -> dict[str, Any]
     Raises:
         AgreementError: this office has no part in the agreement.
     """
-    index = find_own(workspace, agreement)
+    index = find_party(workspace, agreement)
     files = sorted((run_folder(workspace, agreement) / _FOLDER).glob("*.json"))
     sessions = [session for path in files if (session := read_json(path)) is not None]
     messages: list[dict[str, Any]] = []
     connections: list[dict[str, Any]] = []
-    for name in [office.name for office in agreement.offices if office != agreement.offices[index]]:
+    others = [party for party in agreement.parties if party != agreement.parties[index]]
+    if agreement.hub is not None and index < len(agreement.offices):
+        others = [agreement.hub]
+    for name in [party.name for party in others]:
         known = [session[name] for session in sessions if name in session]
         sent, received = (_add(one[way] for one in known) for way in ("sent", "received"))
         messages += [
@@ -94,7 +100,7 @@ def describe_views(workspace: Workspace, agreement: Agreement) -> dict[str, Any]
         wire = {way: sum(one[f"{way}_on_wire"] for one in known) for way in ("sent", "received")}
         connections.append({"office": name} | wire)
     return {
-        "office": agreement.offices[index].name,
+        "office": agreement.parties[index].name,
         "protection": agreement.describe(),
         "messages": messages,
         "on_the_wire": connections,

@@ -155,12 +155,21 @@ class Scheme:
         Raises:
             MalformedError: The bytes do not have this frame.
         """
-        stored = wire_format.inflate(serialized, limit=wire_format.frame_length(frame))
-        wire_format.check_frame(stored, frame)
-        try:
-            return from_bytes(empty, self.context, stored)
-        except (RuntimeError, ValueError, IndexError):
-            raise wire_format.MalformedError("the coefficients do not fit the parameters") from None
+        return load_checked(empty, self.context, serialized, frame)
+
+
+def load_checked(empty: Loaded, context: Any, serialized: bytes, frame: wire_format.Frame) -> Loaded:
+    """Load a stranger's bytes into `empty`.
+
+    Raises:
+        MalformedError: The bytes do not have this frame.
+    """
+    stored = wire_format.inflate(serialized, limit=wire_format.frame_length(frame))
+    wire_format.check_frame(stored, frame)
+    try:
+        return from_bytes(empty, context, stored)
+    except (RuntimeError, ValueError, IndexError):
+        raise wire_format.MalformedError("the coefficients do not fit the parameters") from None
 
 
 def to_bytes(storable: Storable) -> bytes:
@@ -178,7 +187,7 @@ def to_bytes(storable: Storable) -> bytes:
 
 
 def from_bytes(empty: Loaded, context: Any, serialized: bytes) -> Loaded:
-    """Load bytes that this package wrote; a stranger's go through `Scheme.load`.
+    """Load bytes that this package wrote; a stranger's go through `load_checked`.
 
     Raises:
         OSError: The system has no memory or space for them.

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _MESSAGE, _STREAM = b"m", b"s"
 _STREAMED = "comparison of norms"
-_HEADER_BYTES = 9
+_HEADER_BYTES, _LENGTH_BYTES = 9, 8
 # Whoever speaks another version of this protocol is named as such, whatever follows.
 _VERSION = "lexveil-joint/2"
 _MOST_BYTES = 2**31
@@ -93,12 +93,19 @@ class Peer:
         host: Host at which it listens.
         port: Port at which it listens.
         certificate: Its certificate, DER.
+        role: What it is, for people.
     """
 
     name: str
     host: str
     port: int
     certificate: bytes
+    role: str = "office"
+
+    @property
+    def title(self) -> str:
+        """Its role and name."""
+        return f"{self.role} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ class Traffic:
 
 
 class Mesh:
-    """The open connections of one office to all others.
+    """The open connections of one office to all others, or to some.
 
     Formal guarantee:
         TLS 1.3 with both certificates required; a peer is whoever shows the very certificate of the
@@ -134,6 +141,7 @@ class Mesh:
         peers: Sequence[Peer],
         patience: float = 600.0,
         most_bytes: int = _MOST_BYTES,
+        others: Sequence[int] | None = None,
     ) -> None:
         """Prepare; `with` connects.
 
@@ -143,11 +151,14 @@ class Mesh:
             patience: Seconds to wait for another office before giving up.
             most_bytes: Length of the longest message, and of all that one office may send in its stream
                 during one `run`: another office cannot fill this one's memory.
+            others: Indices of the offices to connect with; None: all others.
         """
         self.index = identity.index
         self.names = tuple(peer.name for peer in peers)
         self.loop = asyncio.new_event_loop()
         self._identity, self._peers, self._patience = identity, peers, patience
+        known = range(len(peers)) if others is None else others
+        self.others = [index for index in known if index != identity.index]
         self._most_bytes = most_bytes
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._inbox: dict[int, asyncio.Queue[bytes]] = {}
@@ -161,11 +172,6 @@ class Mesh:
         self._received: dict[int, Counter[str]] = {index: Counter() for index in self.others}
         self._on_wire: dict[int, tuple[int, int]] = {}
         self._sockets: dict[int, Any] = {}
-
-    @property
-    def others(self) -> list[int]:
-        """Indices of the other offices."""
-        return [index for index in range(len(self._peers)) if index != self.index]
 
     def __enter__(self) -> Self:
         try:
@@ -196,7 +202,8 @@ class Mesh:
     def exchange(self, messages: Sequence[bytes], about: str = "message") -> list[bytes]:
         """Send each office its message, and return what each has sent; the own one is returned as it is.
 
-        Offices call it equally often: the k-th call of one meets the k-th of each other.
+        Of an office without a connection, the own message is returned, too. Offices call it equally often:
+        the k-th call of one meets the k-th of each other.
 
         Args:
             messages: The message for each office.
@@ -316,7 +323,7 @@ class Mesh:
     def _describe_loss(self, office: int | None, left: bool) -> OfficeLeftError | MessageRefusedError:
         if office in self._refused:
             return self._refused[office]
-        who = "an office" if office is None else f"office {self.names[office]}"
+        who = "an office" if office is None else self._peers[office].title
         if left:
             return OfficeLeftError(office, f"the connection to {who} has ended")
         return OfficeLeftError(office, f"{who} has sent nothing for {self._patience:.0f} seconds")
@@ -327,27 +334,32 @@ class Mesh:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await accepted.put((reader, writer))
 
-        me = self._peers[self.index]
-        context = self._context(ssl.Purpose.CLIENT_AUTH)
+        callers = [index for index in self.others if index < self.index]
+        server = await self._listen_for_calls(accept) if callers else None
         try:
-            server = await asyncio.start_server(accept, me.host, me.port, ssl=context)
+            async with asyncio.timeout(self._patience):
+                await asyncio.gather(*(self._call(index) for index in self.others if index > self.index))
+                while len(self._writers) < len(self.others):
+                    self._welcome(*await accepted.get())
+        except TimeoutError:
+            missing = [self._peers[i].title for i in self.others if i not in self._writers]
+            line = f"no connection to {', '.join(missing)} in {self._patience:.0f} seconds"
+            raise OfficeLeftError(None, line) from None
+        finally:
+            if server is not None:
+                server.close()
+
+    async def _listen_for_calls(
+        self, accept: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+    ) -> asyncio.Server:
+        me, context = self._peers[self.index], self._context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            return await asyncio.start_server(accept, me.host, me.port, ssl=context)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "unknown host"
             raise CannotListenError(
                 f"this office cannot listen at the address of its offer, port {me.port}: {reason}"
             ) from None
-        try:
-            async with asyncio.timeout(self._patience):
-                later = range(self.index + 1, len(self._peers))
-                await asyncio.gather(*(self._call(index) for index in later))
-                while len(self._writers) < len(self.others):
-                    self._welcome(*await accepted.get())
-        except TimeoutError:
-            missing = [self.names[i] for i in self.others if i not in self._writers]
-            line = f"no connection to office {', '.join(missing)} in {self._patience:.0f} seconds"
-            raise OfficeLeftError(None, line) from None
-        finally:
-            server.close()
 
     async def _call(self, index: int) -> None:
         peer, context = self._peers[index], self._context(ssl.Purpose.SERVER_AUTH)
@@ -356,22 +368,20 @@ class Mesh:
                 reader, writer = await asyncio.open_connection(peer.host, peer.port, ssl=context)
             except ssl.SSLCertVerificationError:
                 raise OfficeLeftError(
-                    index, f"office {peer.name} shows another certificate than the agreement's"
+                    index, f"{peer.title} shows another certificate than the agreement's"
                 ) from None
             except OSError:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if _certificate(writer) != peer.certificate:
-                raise OfficeLeftError(
-                    index, f"office {peer.name} shows another certificate than the agreement's"
-                )
+                raise OfficeLeftError(index, f"{peer.title} shows another certificate than the agreement's")
             self._keep(index, reader, writer)
             return
 
     def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Keep a connection from an earlier office of the agreement; close any other."""
         shown = _certificate(writer)
-        callers = [i for i in range(self.index) if self._peers[i].certificate == shown]
+        callers = [i for i in self.others if i < self.index and self._peers[i].certificate == shown]
         if callers and callers[0] not in self._writers:
             self._keep(callers[0], reader, writer)
         else:
@@ -380,10 +390,8 @@ class Mesh:
     def _keep(self, index: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         secured: ssl.SSLObject = writer.get_extra_info("ssl_object")
         if secured.selected_alpn_protocol() != _VERSION:
-            name = self._peers[index].name
-            raise OfficeLeftError(
-                index, f"office {name} has another version of lexveil, whose messages differ"
-            )
+            title = self._peers[index].title
+            raise OfficeLeftError(index, f"{title} has another version of lexveil, whose messages differ")
         self._writers[index], self._inbox[index] = writer, asyncio.Queue(_MOST_WAITING)
         self._sockets[index] = writer.get_extra_info("socket")
         self._left[index] = asyncio.Event()
@@ -431,6 +439,23 @@ class Mesh:
             self._identity.certificate, self._identity.key, lambda: self._identity.password
         )
         return context
+
+
+def join_messages(messages: Sequence[bytes]) -> bytes:
+    """Return several messages as one."""
+    return b"".join(len(one).to_bytes(_LENGTH_BYTES, "big") + one for one in messages)
+
+
+def split_messages(content: bytes) -> list[bytes]:
+    """Return what `join_messages` joined; of other bytes, what can be found in them."""
+    found: list[bytes] = []
+    start = 0
+    while start < len(content):
+        end = start + _LENGTH_BYTES
+        length = int.from_bytes(content[start:end], "big")
+        found.append(content[end : end + length])
+        start = end + length
+    return found
 
 
 def _certificate(writer: asyncio.StreamWriter) -> bytes | None:

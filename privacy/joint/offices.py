@@ -13,10 +13,11 @@ from torch import Tensor
 
 from lexveil.privacy.dp.randomness import SecureRandom
 from lexveil.privacy.joint.journal import Journal
-from lexveil.privacy.joint.mesh import Mesh, MessageRefusedError
+from lexveil.privacy.joint.mesh import MessageRefusedError
 from lexveil.privacy.joint.noise import Integers, SharedNoise, discrete_gaussian, round_to_grid
 from lexveil.privacy.joint.secret_sharing import InconsistentSharesError
 from lexveil.privacy.joint.signing import ForgedError
+from lexveil.privacy.joint.star import Connections
 from lexveil.privacy.joint.summing import EquivocationError, Evidence, Summing, UploadRefusedError
 
 _COUNT_BYTES = 4
@@ -128,7 +129,7 @@ def fill(total: Mapping[str, Tensor], numbers: Integers, bits: int) -> None:
         start += part.numel()
 
 
-def catch_up(mesh: Mesh, journal: Journal, summing: Summing, steps: int) -> int:
+def catch_up(mesh: Connections, journal: Journal, summing: Summing, steps: int) -> int:
     """Hand each office the steps that another one has completed; return the number of completed steps.
 
     Offices call it before they train. So no step that anybody has completed is computed again.
@@ -169,7 +170,7 @@ def catch_up(mesh: Mesh, journal: Journal, summing: Summing, steps: int) -> int:
     return max(counts)
 
 
-def compare_records(mesh: Mesh, journal: Journal, steps: int) -> None:
+def compare_records(mesh: Connections, journal: Journal, steps: int) -> None:
     """Compare this office's record of the first steps with the others'; all call it at the same point.
 
     Raises:

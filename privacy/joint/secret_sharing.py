@@ -39,12 +39,19 @@ class JoinExtraMissingError(ImportError):
 
 
 class InconsistentSharesError(Exception):
-    """Shares do not fit together: an office has not followed the protocol, and it is not known which."""
+    """Shares do not fit together: an office has not followed the protocol.
 
-    def __init__(self, what: str = "sum") -> None:
+    Attributes:
+        office: Index of the office; None: it is not known which.
+    """
+
+    def __init__(self, what: str = "sum", office: int | None = None) -> None:
         super().__init__(
             f"the shares of the {what} do not fit together: an office has not followed the protocol"
+            if office is None
+            else f"its share of the {what} does not fit those of the others"
         )
+        self.office = office
 
 
 def load_mpyc() -> Any:
@@ -123,14 +130,36 @@ class Field:
             InconsistentSharesError: They are the shares of no numbers.
         """
         points = [(index + 1, share) for index, share in enumerate(shares)]
-        first, rest = points[: self.threshold + 1], points[self.threshold + 1 :]
-        found, *others = (self._interpolate(first, at) for at in (0, *(index for index, _ in rest)))
-        if not all(np.array_equal(one, share) for one, (_, share) in zip(others, rest, strict=True)):
+        if not self._fit(points):
             raise InconsistentSharesError
+        found = self._interpolate(points[: self.threshold + 1], 0)
         signed = np.where(found > self.modulus // 2, found - self.modulus, found)
         if (np.abs(signed) >= 2**62).any():
             raise InconsistentSharesError
         return signed.astype(np.int64)
+
+    def find_wrong(self, shares: Sequence[Share], colluders: int) -> int | None:
+        """Return the office whose share alone does not fit; None if that does not show who is at fault.
+
+        Formal guarantee:
+            If at most `colluders` offices have sent wrong shares, which they may have agreed on, no other
+            one is named: the shares of all offices but the named one are those of one vector, and at least
+            threshold + 1 of them are right, so it is the right one.
+        """
+        if self.offices < self.threshold + 2 + max(colluders, 1):
+            return None
+        points = [(index + 1, share) for index, share in enumerate(shares)]
+        if self._fit(points):  # the numbers are too large
+            return None
+        for accused in range(self.offices):
+            others = points[:accused] + points[accused + 1 :]
+            if self._fit(others):
+                return accused
+        return None
+
+    def _fit(self, points: Sequence[tuple[int, Share]]) -> bool:
+        first, rest = points[: self.threshold + 1], points[self.threshold + 1 :]
+        return all(np.array_equal(self._interpolate(first, at), share) for at, share in rest)
 
     def _interpolate(self, points: Sequence[tuple[int, Share]], at: int) -> Share:
         return np.asarray(self._sharing.np_recombine(self.elements, points, at).value) % self.modulus

@@ -105,12 +105,17 @@ class Signer:
 
     def sign(self, place: Place, payload: bytes) -> bytes:
         """Return the signature of a message, followed by the message."""
-        return self.key.sign(_to_be_signed(place, payload)) + payload
+        return self.key.sign(_to_be_signed(place, hashlib.sha256(payload).digest())) + payload
 
 
-def _to_be_signed(place: Place, payload: bytes) -> bytes:
+def _to_be_signed(place: Place, digest: bytes) -> bytes:
     # The digest instead of the payload: a transcript can show who signed what without keeping all of it.
-    return place.to_bytes() + hashlib.sha256(payload).digest()
+    return place.to_bytes() + digest
+
+
+def make_receipt(signed: bytes) -> bytes:
+    """Return what shows who has signed which message without the message: its signature and digest."""
+    return signed[:_SIGNATURE_BYTES] + hashlib.sha256(signed[_SIGNATURE_BYTES:]).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +153,17 @@ class Certificate:
         Raises:
             ForgedError: The key of this certificate has not signed it, or has signed it for another place.
         """
-        signature, payload = signed[:_SIGNATURE_BYTES], signed[_SIGNATURE_BYTES:]
+        self.check_receipt(place, make_receipt(signed))
+        return signed[_SIGNATURE_BYTES:]
+
+    def check_receipt(self, place: Place, receipt: bytes) -> None:
+        """Check the receipt of a message.
+
+        Raises:
+            ForgedError: The key of this certificate has not signed the message, or for another place.
+        """
+        signature, digest = receipt[:_SIGNATURE_BYTES], receipt[_SIGNATURE_BYTES:]
         try:
-            self.public_key.verify(signature, _to_be_signed(place, payload))
+            self.public_key.verify(signature, _to_be_signed(place, digest))
         except InvalidSignature:
             raise ForgedError(place.sender, f"the {place.kind} of step {place.step}") from None
-        return payload

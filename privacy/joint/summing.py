@@ -15,14 +15,14 @@ from typing import Protocol
 
 import numpy as np
 
-from lexveil.privacy.joint.mesh import Mesh
+from lexveil.privacy.joint.mesh import Mesh, join_messages, split_messages
 from lexveil.privacy.joint.noise import Integers, SharedNoise
 from lexveil.privacy.joint.secret_sharing import Field, InconsistentSharesError, NormCheck, Share
 from lexveil.privacy.joint.signing import Certificate, Place, Signer
+from lexveil.privacy.joint.star import Connections
 
 # An honest office's noise exceeds the bound of the norm with a probability below 2 to the minus this.
 _UNLIKELY_BITS = 80
-_LENGTH_BYTES = 8
 _UPLOAD, _SHARE, _SUM_SHARE, _SEEN = "upload", "share of an upload", "share of the sum", "list of uploads"
 
 
@@ -50,6 +50,16 @@ class EquivocationError(Exception):
     def __init__(self, office: int, step: int) -> None:
         super().__init__(f"step {step}: not the same message was sent to all offices")
         self.office = office
+
+
+class SumRefusedError(Exception):
+    """What the hub has handed out is no sum of what the offices may send; it is not known who is at fault."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(
+            f"the sum of step {step} is longer than all uploads can make it: an office or the hub has not "
+            "followed the protocol"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +91,12 @@ class Evidence:
 
     def to_bytes(self) -> bytes:
         """Return the messages as bytes."""
-        messages = (*self.opened, *self.seen)
-        return b"".join(len(one).to_bytes(_LENGTH_BYTES, "big") + one for one in messages)
+        return join_messages((*self.opened, *self.seen))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Evidence:
         """Return what `to_bytes` wrote; whatever was changed, the signatures show it."""
-        found: list[bytes] = []
-        start = 0
-        while start < len(content):
-            end = start + _LENGTH_BYTES
-            length = int.from_bytes(content[start:end], "big")
-            found.append(content[end : end + length])
-            start = end + length
+        found = split_messages(content)
         half = len(found) // 2
         return cls(tuple(found[:half]), tuple(found[half:]))
 
@@ -165,7 +168,7 @@ class OpenSumming:
         assert self._signer is not None
         payload = b"" if upload is None else _encode(upload)
         opened = _broadcast(self._mesh, self._signer, self._parties, _UPLOAD, step, payload)
-        evidence = _confirm(self._mesh, self._signer, self._parties, step, opened)
+        evidence = confirm(self._mesh, self._signer, self._parties, step, opened)
         return self.recompute(step, evidence), evidence
 
     def recompute(self, step: int, evidence: Evidence) -> Integers:
@@ -208,6 +211,8 @@ class SecretSumming:
         threshold: int,
         mesh: Mesh | None,
         signer: Signer | None,
+        *,
+        colluders: int = 1,
     ) -> None:
         """Prepare, and connect the secret computation; the offices call it at the same point.
 
@@ -217,12 +222,15 @@ class SecretSumming:
             threshold: Number of offices that learn nothing but the sum.
             mesh: Connections; None: to recompute only.
             signer: This office's key; None: to recompute only.
+            colluders: Number of offices that may collude; with it, who has sent a wrong share of a sum is
+                named only where no agreement among them could accuse another one (`Field.find_wrong`).
 
         Raises:
             JoinExtraMissingError: The extra is not installed.
             OfficeLeftError: An office does not answer.
         """
         self._parties, self._bounds, self._mesh, self._signer = parties, bounds, mesh, signer
+        self._colluders = colluders
         bits = max(max(bounds).bit_length() + 2, 64)
         self._field = Field(bits, len(parties.certificates), threshold)
         self._norms = None if mesh is None else NormCheck(mesh, self._field)
@@ -260,7 +268,7 @@ class SecretSumming:
             if not within:
                 raise UploadRefusedError(sender, step)
         opened = _broadcast(mesh, signer, parties, _SUM_SHARE, step, self._field.add(shares))
-        evidence = _confirm(mesh, signer, parties, step, opened)
+        evidence = confirm(mesh, signer, parties, step, opened)
         return self.recompute(step, evidence), evidence
 
     def recompute(self, step: int, evidence: Evidence) -> Integers:
@@ -272,7 +280,11 @@ class SecretSumming:
         opened = _open_all(self._parties, _SUM_SHARE, step, evidence.opened)
         shares = [self._read(sender, step, share) for sender, share in enumerate(opened)]
         _check_seen(self._parties, step, evidence)
-        total = self._field.combine(shares)
+        try:
+            total = self._field.combine(shares)
+        except InconsistentSharesError:
+            office = self._field.find_wrong(shares, self._colluders)
+            raise InconsistentSharesError("sum", office) from None
         # A norm beyond the field's numbers may pass for a short one in the comparison, but not here.
         if sum(int(one) ** 2 for one in total) > sum(math.isqrt(bound) + 1 for bound in self._bounds) ** 2:
             raise InconsistentSharesError
@@ -286,7 +298,7 @@ class SecretSumming:
 
 
 def _broadcast(
-    mesh: Mesh, signer: Signer, parties: Parties, kind: str, step: int, payload: bytes
+    mesh: Connections, signer: Signer, parties: Parties, kind: str, step: int, payload: bytes
 ) -> tuple[bytes, ...]:
     """Sign a message and send it to all offices; return what each has sent, once its signature is checked."""
     mine = signer.sign(Place(parties.agreement, kind, step, mesh.index), payload)
@@ -303,22 +315,40 @@ def _open_all(parties: Parties, kind: str, step: int, signed: Sequence[bytes]) -
     return opened
 
 
-def _confirm(mesh: Mesh, signer: Signer, parties: Parties, step: int, opened: tuple[bytes, ...]) -> Evidence:
-    seen = _broadcast(mesh, signer, parties, _SEEN, step, _digest_all(opened))
+def confirm(
+    mesh: Connections, signer: Signer, parties: Parties, step: int, opened: tuple[bytes, ...]
+) -> Evidence:
+    """Sign what was opened in a step, for all others; return it with what they have signed.
+
+    Raises:
+        ForgedError: A signature is none.
+        OfficeLeftError, MessageRefusedError: As in `Connections.exchange`.
+    """
+    seen = _broadcast(mesh, signer, parties, _SEEN, step, digest_all(opened))
     return Evidence(opened, seen)
 
 
+def open_seen(parties: Parties, step: int, evidence: Evidence) -> list[bytes]:
+    """Return the digests of what each party has signed that it received.
+
+    Raises:
+        ForgedError: It has not signed it.
+    """
+    return _open_all(parties, _SEEN, step, evidence.seen)
+
+
 def _check_seen(parties: Parties, step: int, evidence: Evidence) -> None:
-    mine = _digest_all(evidence.opened)
+    mine = digest_all(evidence.opened)
     size = hashlib.sha256().digest_size
-    for theirs in _open_all(parties, _SEEN, step, evidence.seen):
+    for theirs in open_seen(parties, step, evidence):
         for sender in range(len(parties.certificates)):
             place = slice(sender * size, (sender + 1) * size)
             if theirs[place] != mine[place]:
                 raise EquivocationError(sender, step)
 
 
-def _digest_all(signed: Sequence[bytes]) -> bytes:
+def digest_all(signed: Sequence[bytes]) -> bytes:
+    """Return the digests of messages, one after the other."""
     return b"".join(hashlib.sha256(message).digest() for message in signed)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "presidio_analyzer", "spacy", "transformers", "prefect", "pyarrow")
 # Commands on files, or on an endpoint, that work in no workspace.
-WITHOUT_WORKSPACE = ("detect", "anonymize", "classify", "keys rotate", "join draft")
+WITHOUT_WORKSPACE = ("detect", "anonymize", "classify", "keys rotate", "join draft", "join key")
 WITHOUT_JSON = ("metrics", "up")
 
 

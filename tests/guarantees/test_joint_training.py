@@ -259,3 +259,53 @@ def test_offices_draft_and_sign_the_next_agreement_by_commands(
     refused = join("draft", tmp_path / "two.json", *offers[:2], "--protection", "sum")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert not (tmp_path / "two.json").exists()
+
+
+def test_a_hub_is_agreed_on_by_commands_and_never_has_the_key(
+    rehearsed: Rehearsed, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def join(command: str, *arguments: object) -> Output:
+        return call(capsys, "join", command, *arguments, "--config", rehearsed.config, "--json")
+
+    def refused(says: str, command: str, *arguments: object) -> None:
+        answer = join(command, *arguments)
+        assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1), answer.err
+        assert says in answer.err
+
+    hub, offers = ("-w", tmp_path / "hub"), [tmp_path / f"offer-{index}.json" for index in range(2)]
+    office, other = (("-w", rehearsed.office(index)) for index in range(2))
+    at = ("--name", "registry", "--address", "[::1]:9010", "--out", tmp_path / "hub.json")
+    refused("port from 1", "offer", "--hub", "--name", "registry", "--address", "nowhere", *at[4:], *hub)
+    assert join("offer", "--hub", *at, *hub).json == {"name": "registry", "address": "[::1]:9010"}
+    for index, offer in enumerate(offers):
+        own = ("--name", f"office-{index + 1}", "--address", f"127.0.0.1:{9000 + index}", "--out", offer)
+        assert join("offer", *own, "-w", rehearsed.office(index)).code == 0
+    key, wrong, agreement = tmp_path / "sums.key", tmp_path / "wrong.key", tmp_path / "agreement.json"
+    digests = [join("key", one).json["key"] for one in (key, wrong)]
+    assert digests[0] != digests[1]
+    assert (key.stat().st_mode & 0o777) == 0o600
+    refused("never overwritten", "key", key)
+    drafting = (agreement, *offers, "--epsilon", "2", "--protection", "he")
+    refused("a hub's offer and the key", "draft", *drafting, "--hub", tmp_path / "hub.json")
+    refused("a hub's offer and the key", "draft", *drafting, "--key", key)
+    drafted = join("draft", *drafting, "--hub", tmp_path / "hub.json", "--key", key)
+    assert "a hub that has no key" in drafted.json["protection"]
+    assert 1.9 < drafted.json["epsilon"] <= 2
+    content = json.loads(agreement.read_bytes())
+    assert (content["sum_key"], content["hub"]["name"]) == (digests[0], "registry")
+
+    refused("name its file, --key FILE", "sign", agreement, *office)
+    refused("not the key of the agreement", "sign", agreement, "--key", wrong, *office)
+    assert join("sign", agreement, "--key", key, *office).code == 0
+    assert join("sign", agreement, *office).code == 0  # it is kept
+    kept = [path.read_bytes() for path in rehearsed.office(0).rglob("*.sum-key")]
+    assert len(kept) == 1
+    assert key.read_bytes()[100:200] not in kept[0]
+    refused("has not signed", "train", agreement, *other)
+    refused("must not have the offices' key", "sign", agreement, "--key", key, *hub)
+    refused("has not signed", "hub", agreement, *hub)
+    assert join("sign", agreement, *hub).json["signed"] is True
+    assert join("status", agreement, *hub).json["hub"] == {"name": "registry", "address": "[::1]:9010"}
+    refused("not its hub", "hub", agreement, *office)
+    refused("which has no documents", "train", agreement, *hub)
+    assert not list((tmp_path / "hub").rglob("*.sum-key"))

@@ -13,13 +13,16 @@ import pytest
 from lexveil.pipeline.errors import AgreementError
 from lexveil.pipeline.joint.agreement import (
     Agreement,
+    HubOffer,
     OfficeOffer,
     Setup,
-    check_address,
     draft_agreement,
     read_agreement,
+    read_hub_offer,
     read_offer,
+    split_address,
 )
+from lexveil.pipeline.joint.roles import list_views
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.recipes import plan_training
 from lexveil.privacy.joint.signing import Signer
@@ -107,12 +110,33 @@ def test_one_message_trains_linear_models_of_one_class_only() -> None:
             draft_agreement([offer(index, changes=changes) for index in range(3)], train, "once", 0)
 
 
-@pytest.mark.parametrize("address", ["court:0", "court:65536", "court:99999", "court", "a b:1", "court:7:8"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("court:0", "court:65536", "court:99999", "court", "a b:1", "court:7:8", "court:", ":7300"),
+        *("2001:db8::1:7300", "[2001:db8::1]", "[court]:7300", "[::1", "[1:2]:7300", "[::1]:٧"),
+    ],
+)
 def test_an_address_has_a_port_that_exists(address: str) -> None:
     with pytest.raises(ValueError):
         OfficeOffer.model_validate(OFFERS[0].model_dump() | {"address": address})
     with pytest.raises(AgreementError, match="port from 1 to 65535"):
-        check_address(address)
+        split_address(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [
+        ("court.example:7300", "court.example", 7300),
+        ("0.0.0.0:1", "0.0.0.0", 1),
+        ("[::]:65535", "::", 65535),
+        ("[2001:db8:0::1]:7300", "2001:db8::1", 7300),
+        ("[::ffff:192.0.2.1]:7300", "::ffff:c000:201", 7300),
+    ],
+)
+def test_an_ipv6_address_stands_in_brackets(address: str, host: str, port: int) -> None:
+    assert split_address(address) == (host, port)
+    assert OfficeOffer.model_validate(OFFERS[0].model_dump() | {"address": address}).address == address
 
 
 def agreement_like(agreement: Agreement) -> Any:
@@ -157,6 +181,46 @@ def test_a_draft_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_what_cannot_be_promised_is_refused(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(AgreementError, match=says):
         draft(**arguments)
+
+
+HUB = HubOffer(name="hub", address="hub:1", certificate=Signer.create().certify("hub", NOW).decode())
+
+
+def draft_he(
+    *, hub: HubOffer | None = HUB, sum_key: str | None = "e" * 64, protection: Any = "he"
+) -> Agreement:
+    train = TrainSettings(delta=1e-4)
+    return draft_agreement(OFFERS[:2], train, protection, 0, hub=hub, sum_key=sum_key)
+
+
+def test_with_a_hub_each_upload_has_all_the_noise(tmp_path: Path) -> None:
+    agreement, other = draft_he(), draft(offices=2, protection="office")
+    assert agreement.plan_noise() == other.plan_noise()
+    assert agreement.plan_charge() == other.plan_charge()
+    assert [party.name for party in agreement.parties] == ["court-0", "court-1", "hub"]
+    (tmp_path / "agreement.json").write_bytes(agreement.to_bytes())
+    assert read_agreement(tmp_path / "agreement.json") == agreement
+    (tmp_path / "hub.json").write_text(HUB.model_dump_json())
+    assert read_hub_offer(tmp_path / "hub.json") == HUB
+    roles = {view.role: view for view in list_views(agreement)}
+    assert (roles["hub"].epsilon, roles["hub"].shares) == (None, None)
+    assert roles["coalition"].epsilon == pytest.approx(agreement.plan_charge().epsilon(1e-4))
+
+
+def test_an_agreement_without_hub_has_the_bytes_of_earlier_versions() -> None:
+    content = json.loads(draft().to_bytes())
+    assert "hub" not in content
+    assert "sum_key" not in content
+
+
+def test_a_hub_and_a_key_belong_to_one_protection() -> None:
+    refused: list[dict[str, Any]] = [{"hub": None}, {"sum_key": None}, {"protection": "office"}]
+    for arguments in refused:
+        with pytest.raises(AgreementError, match="protection he, and no other"):
+            draft_he(**arguments)
+    for name, value in (("name", "court-1"), ("certificate", OFFERS[0].certificate)):
+        with pytest.raises(AgreementError, match="two offices of the agreement have one"):
+            draft_he(hub=HUB.model_copy(update={name: value}))
 
 
 def test_offices_that_do_not_fit_together_are_refused() -> None:

@@ -26,6 +26,7 @@ CASES: dict[str, tuple[Any, int, str]] = {
     "cyclic": ("cyclic", 2, "square"),
     "sum": ("sum", 3, "cubic"),
     "office": ("office", 2, "lora"),
+    "he": ("he", 2, "linear"),
 }
 
 
@@ -39,8 +40,9 @@ def script(folder: Path) -> dict[str, Any]:
 
 def run(folder: Path, case: str) -> list[dict[str, Any]]:
     from lexveil.pipeline.joint.agreement import read_agreement
+    from lexveil.pipeline.joint.hub import run_hub
     from lexveil.pipeline.joint.office import describe_run, train_jointly, verify_run
-    from lexveil.pipeline.joint.rehearsal import prepare_rehearsal, summarize_rehearsal
+    from lexveil.pipeline.joint.rehearsal import find_hub, prepare_rehearsal, summarize_rehearsal
     from lexveil.pipeline.joint.views import describe_views
     from lexveil.pipeline.models.card import read_card
     from lexveil.pipeline.settings import load_settings
@@ -59,6 +61,16 @@ def run(folder: Path, case: str) -> list[dict[str, Any]]:
     )
     agreement = read_agreement(path)
     children: list[int] = []
+    if (hub := find_hub(path)) is not None:
+        child = os.fork()
+        if child == 0:
+            try:
+                answer = {"steps": run_hub(Workspace.open(hub, settings), agreement, patience=HANGS_AFTER)}
+            except Exception as error:
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            (folder / f"{case}-hub.json").write_text(json.dumps(answer))
+            os._exit(0)
+        children.append(child)
     for one, office in zip(workspaces, agreement.offices, strict=True):
         port = office.address.rpartition(":")[2]
         listen = f"0.0.0.0:{port}" if case == "office" else None  # as in a container
@@ -91,6 +103,12 @@ def run(folder: Path, case: str) -> list[dict[str, Any]]:
         ledger.close()
         again = train_jointly(Workspace.open(one, settings), agreement)
         answer["again"] = [again.new, again.recalled]
+    if hub is not None:
+        answers[0]["hub"] = json.loads((folder / f"{case}-hub.json").read_text())
+        opened = Workspace.open(hub, settings)
+        answers[0]["hub"]["views"] = describe_views(opened, agreement)
+        answers[0]["hub"]["status"] = describe_run(opened, agreement)
+        answers[0]["hub"]["again"] = run_hub(opened, agreement)
     answers[0]["same"] = summarize_rehearsal(path, workspaces, settings)["same_model_in_all_offices"]
     return answers
 
@@ -135,6 +153,7 @@ def test_the_card_says_who_is_trusted(found: dict[str, list[dict[str, Any]]]) ->
         ("once", "one sum alone is opened"),
         ("cyclic", "2 offices in turns"),
         ("office", "no other"),
+        ("he", "a hub that has no key"),
     ):
         assert says in found[case][0]["card"]["joint"]
 
@@ -146,6 +165,9 @@ def test_each_office_has_received_what_the_other_says_it_has_sent(
     protection, offices, _ = CASES[case]
     views = {answer["views"]["office"]: answer["views"] for answer in found[case]}
     assert list(views) == [f"office-{index + 1}" for index in range(offices)]
+    if case == "he":  # an office has no connection but to the hub
+        assert all([wire["office"] for wire in view["on_the_wire"]] == ["hub"] for view in views.values())
+        views["hub"] = found[case][0]["hub"]["views"]
     secret = {"share of an upload", "comparison of norms", "share of the sum"}
     for name, view in views.items():
         for wire in view["on_the_wire"]:
@@ -156,7 +178,15 @@ def test_each_office_has_received_what_the_other_says_it_has_sent(
             assert abs(back["received"] - wire["sent"]) <= PARTING
             assert wire["sent"] > sum(sent for sent, _ in mine.values())
             hidden = protection in ("sum", "once")
-            assert (secret <= set(mine), "upload" in mine) == (hidden, not hidden)
+            opened = {"encrypted upload", "encrypted sum"} if protection == "he" else {"upload"}
+            assert (secret <= set(mine), opened <= set(mine)) == (hidden, not hidden)
+
+
+def test_the_hub_has_added_each_step_and_is_done(found: dict[str, list[dict[str, Any]]]) -> None:
+    hub = found["he"][0]["hub"]
+    assert (hub["steps"], hub["again"]) == (STEPS, 0)
+    assert (hub["status"]["steps"], hub["status"]["trained"]) == (f"{STEPS} of {STEPS}", False)
+    assert hub["status"]["hub"]["name"] == "hub"
 
 
 def pair(name: str, other: str) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lexveil.privacy.joint.mesh import CannotListenError, Traffic
-from tests.privacy.joint.offices import found_offices
+from tests.privacy.joint.offices import Office, found_offices
 
 PARTING = 55  # bytes: the last record, and TLS's goodbye
 
@@ -93,13 +93,47 @@ def test_both_offices_and_the_wire_agree(tmp_path: Path, size: int) -> None:
     ],
 )
 def test_an_office_that_cannot_listen_says_so_in_one_line(tmp_path: Path, host: str, says: str) -> None:
-    office = found_offices(2, 1, tmp_path)[0]
+    office = found_offices(2, 1, tmp_path)[1]
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        me = replace(office.peers[0], host=host, port=taken.getsockname()[1])
+        me = replace(office.peers[1], host=host, port=taken.getsockname()[1])
         with (
             pytest.raises(CannotListenError, match=says) as raised,
-            replace(office, peers=[me, office.peers[1]]).mesh(1.0),
+            replace(office, peers=[office.peers[0], me]).mesh(1.0),
         ):
             pass
     assert "\n" not in str(raised.value)
     assert str(me.port) in str(raised.value)
+
+
+def test_the_first_office_calls_and_needs_no_port(tmp_path: Path) -> None:
+    first, second = found_offices(2, 1, tmp_path)
+    nowhere = [replace(first.peers[0], host="192.0.2.1"), first.peers[1]]
+    assert meet(replace(first, peers=nowhere), second) == [[b"0", b"1"]] * 2
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_offices_meet_over_ipv6(tmp_path: Path) -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    first, second = found_offices(2, 1, tmp_path)
+    there = [first.peers[0], replace(first.peers[1], host="::1")]
+    assert meet(replace(first, peers=there), replace(second, peers=there)) == [[b"0", b"1"]] * 2
+
+
+def meet(*offices: Office) -> list[list[bytes]]:
+    """Return what each office has received from all, itself included."""
+    received: dict[int, list[bytes]] = {}
+
+    def run(office: Office) -> None:
+        with office.mesh() as mesh:
+            received[office.index] = mesh.exchange([str(office.index).encode()] * 2)
+
+    threads = [threading.Thread(target=run, args=(office,)) for office in offices]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [received[index] for index in sorted(received)]
