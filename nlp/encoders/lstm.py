@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from lexveil.nlp.encoders.config import DEFAULT_CHUNK_LENGTH, LstmStart
 from lexveil.nlp.encoders.inputs import TokenBatch, collate_tokens
@@ -76,8 +76,7 @@ class TokenLSTM(nn.Module):
     def _packed_states(self, inputs: TokenBatch) -> Tensor:
         embedded, lengths = self._embed(inputs.ids), inputs.lengths.cpu()
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        longest = inputs.ids.shape[1]
-        return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=longest)[0]
+        return _pad(self.lstm(packed)[0], *inputs.ids.shape)
 
     def _fused_means(self, lstm: nn.LSTM, inputs: TokenBatch) -> Tensor:
         sums = [states.sum(dim=1) for states, _ in self._fused_states(lstm, inputs)]
@@ -117,6 +116,21 @@ class TokenLSTM(nn.Module):
             torch.manual_seed(0)
             lstm = nn.LSTM(self.lstm.input_size, hidden, batch_first=True, bidirectional=True)
         return self._fused_means(lstm, collate_public_chunks(encoder)).mean(dim=0)
+
+
+def _pad(packed: PackedSequence, items: int, longest: int) -> Tensor:
+    """Return the rows of a packed sequence in the places of a padded batch, zeros elsewhere.
+
+    The same as `pad_packed_sequence`, whose backward pass copies the whole batch once for each length.
+    Shape: (items, longest, n).
+    """
+    device = packed.data.device
+    taken = torch.arange(items, device=device) < packed.batch_sizes.to(device)[:, None]
+    position, rank = taken.nonzero(as_tuple=True)
+    assert packed.sorted_indices is not None
+    places = packed.sorted_indices[rank] * longest + position
+    flat = packed.data.new_zeros(items * longest, packed.data.shape[1])
+    return flat.index_copy(0, places, packed.data).view(items, longest, -1)
 
 
 def collate_public_chunks(encoder: PublicEncoder) -> TokenBatch:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lexveil.nlp.encoders import lstm
 from lexveil.nlp.encoders.config import ModelConfig
 from lexveil.nlp.encoders.distill_lstm import compute_targets, cut_windows, distill
 from lexveil.nlp.encoders.documents import encode_documents, extract
@@ -93,3 +95,11 @@ def test_the_script_learns_which_texts_are_alike(
     assert weights.keys() == read_start().keys()
     assert all(torch.equal(value, again[name]) for name, value in weights.items())
     assert "1 - cosine" in capsys.readouterr().out
+
+
+def test_states_are_padded_as_torch_does() -> None:
+    torch.manual_seed(4)
+    lengths = torch.tensor([3, 7, 1, 5, 5])
+    packed = pack_padded_sequence(torch.randn(5, 7, 2), lengths, batch_first=True, enforce_sorted=False)
+    expected = pad_packed_sequence(packed, batch_first=True, total_length=9)[0]
+    assert torch.equal(lstm._pad(packed, 5, 9), expected)

@@ -223,6 +223,7 @@ def test_with_it_and_without_it_a_step_is_the_same_but_for_rounding(instructions
         assert _distance(by_kernel[name], gradient) <= 1e-5
 
 
+@pytest.mark.skipif(not _RUNS, reason="nothing is compiled for this processor")
 def test_files_that_are_missing_damaged_or_of_other_source_are_not_used(
     compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
