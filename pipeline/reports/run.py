@@ -200,6 +200,7 @@ def _build_utility_rows(evaluation: Evaluation) -> list[tuple[str, float | None,
                 "higher is better; every label counts equally",
             ),
             *bent,
+            *_build_neighbor_rows(evaluation),
         ]
     if isinstance(found, DenoisingScores):
         plain = twin if isinstance(twin, DenoisingScores) else None
@@ -213,6 +214,14 @@ def _build_utility_rows(evaluation: Evaluation) -> list[tuple[str, float | None,
             ),
         ]
     return []
+
+
+def _build_neighbor_rows(evaluation: Evaluation) -> list[tuple[str, float | None, float | None, str]]:
+    near = evaluation.neighbors
+    if near is None:
+        return []
+    how = f"by the features alone, without the model's answer; {format_figure(near.chance)} by chance"
+    return [("same label among the ten nearest", near.same_class, None, how)]
 
 
 def _list_attention(summary: RunSummary) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,8 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.randomness import SecureRandom
 
 _BATCH = 256
+# Documents of either side whose features are compared, and how many of the nearest count.
+_MOST_COMPARED, _NEAREST = 2000, 10
 # Classes, and topics of each, whose attention is reported.
 _MOST_CLASSES, _MOST_TOPICS = 12, 3
 
@@ -59,6 +61,24 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbors:
+    """What the features alone tell, whatever the head: whose features are like those of a held-out document.
+
+    Measured on private documents without noise: unprotected.
+
+    Attributes:
+        same_class: share of its class among the ten documents trained on that have the nearest features
+            (cosine), mean over held-out documents; of a class with fewer, as many as it has count.
+        chance: the same among ten documents drawn at random.
+        n: number of held-out documents.
+    """
+
+    same_class: float
+    chance: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """What the main job reports of a model.
 
@@ -71,6 +91,7 @@ class Evaluation:
             polynomial. The difference from `without_privacy` is the price of a head that can be encrypted.
         attention: for a model with attention over topics, what it attends to, by class; the classes with most
             documents first.
+        neighbors: for documents of one class each, what the features alone tell; None if none is held out.
     """
 
     utility: Scores | DenoisingScores | None
@@ -78,6 +99,7 @@ class Evaluation:
     encrypted: EncryptedCheck
     with_relu: Scores | DenoisingScores | None = None
     attention: tuple[Attention, ...] = ()
+    neighbors: Neighbors | None = None
 
 
 def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
@@ -102,7 +124,9 @@ def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
         contents = set(CONTENTS)
     split = load_split(workspace, known=model.config.labels, contents=contents)
     sample = _sample(split, settings.encrypted.sample)
-    features = read_features(workspace, saved, {row.doc_id for row in (*split.held_out, *sample)})
+    learned, compared = (_select_compared(rows, model.config) for rows in (split.train, split.held_out))
+    wanted = {row.doc_id for row in (*split.held_out, *sample, *(learned if compared else ()))}
+    features = read_features(workspace, saved, wanted)
 
     @torch.inference_mode()
     def compute_logits(rows: Sequence[Row]) -> np.ndarray:
@@ -113,7 +137,9 @@ def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
     if settings.train.diagnostics and split.held_out:
         twin, relu = _score_twins(settings.train, split)
     checked = check_encrypted(build_head(model), np.stack([features[row.doc_id] for row in sample]))
-    return Evaluation(utility, twin, checked, relu, _summarize_attention(model, split.held_out, settings))
+    attention = _summarize_attention(model, split.held_out, settings)
+    neighbors = _compare_neighbors(learned, compared, features)
+    return Evaluation(utility, twin, checked, relu, attention, neighbors)
 
 
 def evaluate_file(workspace: Workspace, name: str, test: Path) -> Scores:
@@ -185,6 +211,33 @@ def _summarize_attention(
         most = [topic for topic in np.argsort(-more, kind="stable")[:_MOST_TOPICS] if more[topic] > 0]
         found.append(Attention(label, count, tuple((labels[topic], float(more[topic])) for topic in most)))
     return tuple(found)
+
+
+def _select_compared(rows: Sequence[Row], config: ModelConfig) -> list[Row]:
+    """Select rows whose features are compared; none if documents do not have one class each."""
+    labeled = [row for row in rows if row.label is not None and config.objective == "classify"]
+    return sorted(labeled, key=lambda row: row.doc_id)[:_MOST_COMPARED]
+
+
+def _compare_neighbors(
+    learned: Sequence[Row], held_out: Sequence[Row], features: Mapping[str, np.ndarray]
+) -> Neighbors | None:
+    if not learned or not held_out:
+        return None
+    near, own = (_scale(np.stack([features[row.doc_id] for row in rows])) for rows in (learned, held_out))
+    labels = np.array([row.label for row in learned])
+    written = np.array([row.label for row in held_out])
+    nearest = np.argsort(-(own @ near.T), axis=1, kind="stable")[:, :_NEAREST]
+    found = (labels[nearest] == written[:, None]).sum(axis=1)
+    sizes = Counter(labels.tolist())
+    there = np.array([sizes[label] for label in written.tolist()])
+    possible = np.minimum(np.minimum(there, _NEAREST), len(learned)).clip(min=1)
+    chance = there / len(learned) * min(_NEAREST, len(learned)) / possible
+    return Neighbors(float((found / possible).mean()), float(chance.mean()), len(held_out))
+
+
+def _scale(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
 
 
 def _score_rows(

@@ -24,7 +24,7 @@ from lexveil.pipeline.reports.notes import NOTES
 from lexveil.pipeline.reports.run import QUARANTINE_HELP, bound_guess, render_report, write_report
 from lexveil.pipeline.reports.summary import RunSummary, Spending
 from lexveil.pipeline.sources.documents import MISSING_OWNER
-from lexveil.pipeline.stages.evaluate import Evaluation
+from lexveil.pipeline.stages.evaluate import Evaluation, Neighbors
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 
@@ -85,6 +85,7 @@ def summary(**changes: Any) -> RunSummary:
             Scores(0.8123, 0.6234, 1051),
             Scores(0.8765, 0.7543, 1049),
             EncryptedCheck(64, 0.984375, 3.21e-6, 1e-4),
+            neighbors=Neighbors(0.7111, 0.1234, 1051),
         ),
         seconds={"ingest": 12.3, "mask": 345.6, "train": 78.9},
         verdicts={"PASS": 10_401, "REVIEW": 118, "FAIL": 4},
@@ -242,7 +243,7 @@ def test_every_figure_of_the_summary_stands_in_it(page: Callable[..., str], work
     agreement = run["encrypted"].pop("agreement")
     assert format_percent(agreement) == "98.43 %"
     assert "98.43 %" in text
-    inside = ("card", "spent", "encrypted", "reasons")
+    inside = ("card", "spent", "encrypted", "reasons", "neighbors")
     found = run.pop("detection")
     tables = [found, found["shipped"], found["own"], found["own"]["by_type"]["PERSON"]]
     run["scores"] = [value for table in tables for value in table.values() if not isinstance(value, dict)]

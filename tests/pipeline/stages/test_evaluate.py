@@ -63,6 +63,12 @@ def test_utility_is_of_the_held_out(finished_once: Finished) -> None:
     assert 0 <= utility["micro_f1"] <= 1
 
 
+def test_features_of_one_class_are_near_each_other(finished_once: Finished) -> None:
+    near = finished_once.first["neighbors"]
+    assert near["n"] == finished_once.first["utility"]["n"]
+    assert near["chance"] < near["same_class"] <= 1
+
+
 def test_without_privacy_only_when_asked(finished_once: Finished) -> None:
     assert finished_once.first["without_privacy"] is None
     asked = finished_once.settings.model_copy(
