@@ -16,9 +16,16 @@ from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training import fit as fit_module
 from lexveil.pipeline.training.data import Split, group_by_owner
-from lexveil.pipeline.training.fit import build_model_config, check_trainable, choose_device, fit
+from lexveil.pipeline.training.fit import (
+    build_model_config,
+    check_trainable,
+    choose_device,
+    describe_slow_lstm,
+    fit,
+)
 from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
 from lexveil.privacy.dp.checkpoint import Checkpoint
+from lexveil.privacy.dp.clipping import kernel
 from lexveil.privacy.dp.randomness import SecureRandom
 
 KEY = bytes(range(32))
@@ -152,3 +159,13 @@ def test_each_process_of_a_machine_takes_its_own_gpu(monkeypatch: pytest.MonkeyP
         chosen.append(choose_device(train_settings(device="auto")))
     assert chosen == [torch.device("cuda", index) for index in (0, 1, 0)]
     assert choose_device(train_settings(device="cpu")) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("instructions", [None, "AVX2"])
+def test_an_lstm_that_trains_more_slowly_than_it_could_says_so(
+    monkeypatch: pytest.MonkeyPatch, instructions: str | None
+) -> None:
+    monkeypatch.setattr(kernel, "find_instructions", lambda: instructions)
+    for kind in ("linear", "lstm", "topic_lstm"):
+        said = describe_slow_lstm(train_settings(model=kind, device="cpu"))
+        assert (said is not None) == (kind != "linear" and instructions is None)
