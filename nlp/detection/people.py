@@ -58,7 +58,12 @@ _MONSIEUR = re.compile(r"MM?\. (?=[^\W\d_]{2})")
 _REST = re.compile(
     r"-(?!(?:led|based|owned|born|style|type|like|related|era)\b)[^\W\d_]+(?:-[^\W\d_]+)*(?![\w@])"
     r"|-?(?<=-)\n[ \t]*[^\W\d_]{2,}(?![\w@])"
+    rf"| (?:van(?: de[nr]?)?|ter|ten) [{UPPER}][{LOWER}]+"
 )
+# A surname on the next line, after a first name within a sentence: "said that Ada\nRoe had left".
+_NEXT_LINE = re.compile(rf"\n[{UPPER}][{LOWER}]+(?= [{LOWER}])")
+_WITHIN_LINE = re.compile(rf"[{LOWER}],? \Z")
+_NOUNS = frozenset({"de", "lb"})  # languages that capitalize all nouns
 # Where the detector runs over the end of a sentence: "Roe. Poe left".
 _SENTENCE_END = re.compile(rf"(?<=[{LOWER}]{{3}})[.!?;][ \n]+(?=[{UPPER}])")
 # The article of an Arabic surname: "Omar al-Hassan".
@@ -140,7 +145,7 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
             title = _LEADING.match(text, span.start, span.end) or (
                 _MONSIEUR.match(text, span.start, span.end) if language == "fr" else None
             )
-            rest = _REST.match(text, span.end)
+            rest = _REST.match(text, span.end) or _find_next_line(text, span, language)
             start, end = title.end() if title else span.start, rest.end() if rest else span.end
             family = (
                 _find_family_name(text, span, before) if span.recognizer == LEARNED and not title else None
@@ -267,6 +272,14 @@ def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
     follows_space = text[max(0, span.start - 1) : span.start] in ("", " ")
     lower = follows_space and surface.islower() and not any(c.isdigit() for c in surface)
     return span.type in _NAMES and lower and has_capitals
+
+
+def _find_next_line(text: str, span: Span, language: str) -> re.Match[str] | None:
+    """Return the surname on the next line after a first name alone, in running text."""
+    if language in _NOUNS or not is_given_name(text[span.start : span.end].casefold()):
+        return None
+    within = _WITHIN_LINE.search(text, max(0, span.start - 3), span.start)
+    return _NEXT_LINE.match(text, span.end) if within else None
 
 
 def _find_family_name(text: str, span: Span, before: Span | None) -> int | None:

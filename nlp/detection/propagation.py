@@ -41,7 +41,8 @@ _TYPES = frozenset(
     }
 )
 _SCORE = 0.7
-# A finding that the model itself considers unlikely is masked where it is, but not searched for elsewhere.
+# A finding that the model itself considers unlikely is masked where it is, but not searched for elsewhere,
+# unless it begins with a first name.
 _LIKELY = 0.5
 _LOWER_WORD = re.compile(r"(?<![\w.@/-])[^\W\d_]+(?![\w@]|[.-]\w)")
 _WORD = re.compile(r"[^\W_]+")
@@ -209,7 +210,7 @@ def drop_implausible(text: str, spans: Sequence[Span]) -> list[Span]:
 def _collect_names(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]]:
     """Yield (name, type) of each span to propagate, and of the alias that follows it in parentheses."""
     for span in spans:
-        if span.recognizer == LEARNED and span.score < _LIKELY:
+        if span.recognizer == LEARNED and span.score < _LIKELY and not _begins_with_given_name(text, span):
             continue
         if span.type in _TYPES:
             yield text[span.start : span.end], span.type
@@ -220,6 +221,12 @@ def _collect_names(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]
                 yield alias.group(1) or alias.group(2), span.type
         if span.type == "PERSON":
             yield from ((nickname, "PERSON") for nickname in _NICKNAME.findall(text, span.start, span.end))
+
+
+def _begins_with_given_name(text: str, span: Span) -> bool:
+    """Return True for a person of several words of which the first is a first name of a list."""
+    words = _WORD.findall(text, span.start, span.end) if span.type == "PERSON" else []
+    return len(words) > 1 and is_given_name(words[0].casefold())
 
 
 @lru_cache(maxsize=1)

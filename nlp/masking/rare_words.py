@@ -37,7 +37,7 @@ thought chaired chairs disagreed disagrees phones rang refuted replies texted th
 woke works worked wrote
 """
 _OF_PEOPLE = """
-that account address affidavit age arrest behalf body brother care character conduct conviction cousin credibility custody
+that view account address affidavit age arrest behalf body brother care character conduct conviction cousin credibility custody
 daughter death deposition evidence family father favor favour friend funeral heirs home honesty house husband injuries
 instance mother murder name nephew niece opinion parents presence relatives report residence sister son statement testimony
 widow wife
@@ -61,7 +61,11 @@ tenant trustee trustees uncle victim wife witness witnesses woman
 _WORD = re.compile(
     rf"(?<![\w.@/'’-])(?:[{UPPER}][{LOWER}]+(?:[-'’][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{4,}})(?![\w@]|\.\w|-\w)"
 )
+_NOT_GERMAN = re.compile(
+    rf"(?<![\w.@/'’-])(?=[{UPPER}]?[{LOWER}]*[čćđěłńňřšśťůźżžğışțşăåøæñãõČĆĐŁŘŠŚŽŻİŞÅØÆ])[{UPPER}][{LOWER}]+(?:-[{UPPER}][{LOWER}]+)*(?!\w)"
+)
 _PART = re.compile(r"[^\W\d_]+")
+_SPEECH = r"says?|said|saying|states?|stated|testif\w+|deposes?|deposed|claims?|claimed|alleges?|alleged|believed|knew|thought|told(?: the)? \w+"
 _AFTER = re.compile(
     rf"(?:,? who(?:m|se)?\b| (?:has |had |also |then |never |later |only ){{0,2}}(?:{'|'.join(_ACTS.split())}|did not|does not|didn't|doesn't|will (?:not )?(?:ask|attend|call|check|confirm|contact|follow|revert|send|speak|tell|try|write))\b|"
     rf" (?:is|was|had been|has been) (?:{'|'.join(_DONE_TO_PEOPLE.split())})\b)"
@@ -69,11 +73,12 @@ _AFTER = re.compile(
 # Whatever a sentence begins with that does this may be a name.
 _SUBJECT = re.compile(r" (?:is|was|has|had|will|would|can|could|did|does|and)\b")
 _BEFORE = re.compile(
-    rf"(?:\b(?i:(?:{'|'.join(_OF_PEOPLE.split())}) of|{'|'.join(_TO_PEOPLE.split())}|{'|'.join(_ROLES.split())},?|(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.?)) (?:[{UPPER}][{LOWER}]+ )?\Z"
+    rf"(?:\b(?i:(?:{'|'.join(_OF_PEOPLE.split())}) of|according to|(?:{_SPEECH}) that|{'|'.join(_TO_PEOPLE.split())}|{'|'.join(_ROLES.split())},?|(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.?)) (?:[{UPPER}][{LOWER}]+ )?\Z"
 )
 # Between the halves of a name: "Ada Roe", "Roe, Ada"
 _JOINT = re.compile(r",?[ \n]")
 _AROUND = 40
+_FIRST_NAME = re.compile(rf"(?<!\w)([{UPPER}][{LOWER}]+)[ \n]\Z")
 # A number is that of a heading: "9.6 Disclaimer".
 _WITHIN_SENTENCE = re.compile(rf"(?:[^\W\d]|[,;:)\"'{CUT}]) \Z")
 # What stands after an article, or where something is, is a thing or a place.
@@ -134,7 +139,22 @@ def find_rare_words(text: str, lower: Set[str], is_known: Callable[[str], bool])
     for one in _find_rare_words(text, lower, is_known):
         if one.text not in found or (one.cued and not found[one.text].cued):
             found[one.text] = one
-    return sorted(found.values())
+    result: list[RareWord] = []
+    for one in sorted(found.values(), key=lambda one: (one.start, -one.end)):
+        if not result or one.start >= result[-1].end:  # else it is part of a name
+            result.append(one)
+    return result
+
+
+def find_foreign_letters(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the capitalized words of a German text that have letters of other languages: "Gržetić".
+
+    Args:
+        text: normalized text with `CUT` in place of what is masked.
+    """
+    for match in _NOT_GERMAN.finditer(text):
+        if not _is_gloss(text, *match.span()):
+            yield match.span()
 
 
 def _find_rare_words(text: str, lower: Set[str], is_known: Callable[[str], bool]) -> Iterator[RareWord]:
@@ -154,21 +174,35 @@ def _find_rare_words(text: str, lower: Set[str], is_known: Callable[[str], bool]
         word = match.group()
         before = text[max(0, match.start() - _AROUND) : match.start()]
         within = _WITHIN_SENTENCE.search(before) is not None
-        shown = is_followed_by_act(text, match.end())
+        acts = is_followed_by_act(text, match.end())
+        introduced = _BEFORE.search(before) is not None
         if ordinary[word]:
             folded = word.casefold()
-            if shown and folded not in lower and not is_known(folded) and _is_name(folded, within):
-                yield RareWord(*match.span(), word, True)
+            is_free = folded not in lower and not is_known(folded)
+            if (acts or (introduced and within)) and is_free and _is_name(folded, within):
+                yield _add_first_name(text, RareWord(*match.span(), word, True), pairs)
             continue
         paired = match.start() in pairs
-        if not paired if word.isupper() else _is_foreign(text, match.start(), match.end()):
+        if word.isupper():
+            # In a passage of capitals, a single one may be any word.
+            if not paired and not (introduced and before[-2:-1].islower()):
+                continue
+        elif _is_foreign(text, match.start(), match.end()):
             continue
-        named = _BEFORE.search(before) is not None or (shown and (within or paired or len(word) > 2))
+        named = introduced or (acts and (within or paired or len(word) > 2))
         # Of two rare words in a row, few are a place.
         cued = named or (paired and not _OF_THINGS.search(before))
         begins = not within and _SUBJECT.match(text, match.end())
         if cued or paired or begins or (within and not _is_thing(text, match, before, ordinary)):
-            yield RareWord(*match.span(), word, cued)
+            yield _add_first_name(text, RareWord(*match.span(), word, cued), pairs)
+
+
+def _add_first_name(text: str, surname: RareWord, pairs: Set[int]) -> RareWord:
+    """Return a surname with a cue together with the first name before it, which may be a word: "Max Kemp"."""
+    first = _FIRST_NAME.search(text, max(0, surname.start - _AROUND), surname.start) if surname.cued else None
+    if first and (may_be_given_name(first.group(1).casefold()) or first.start(1) in pairs):
+        return RareWord(first.start(1), surname.end, text[first.start(1) : surname.end], True)
+    return surname
 
 
 def _is_ordinary(word: str, lower: Set[str], is_known: Callable[[str], bool]) -> bool:
@@ -185,7 +219,9 @@ def _is_ordinary(word: str, lower: Set[str], is_known: Callable[[str], bool]) ->
 def _is_english(word: str) -> bool:
     if _ENGLISH.search(word):
         return True
-    stems = (word, word.removesuffix("s"), word.removesuffix("es"), f"{word.removesuffix('ies')}y")
+    stems = {word, word.removesuffix("s")}
+    if word.endswith(("ses", "xes", "zes", "ches", "shes", "ies")):
+        stems |= {word.removesuffix("es"), f"{word.removesuffix('ies')}y"}
     return not load_vocabulary().isdisjoint(map(hash_text, stems))
 
 
@@ -218,6 +254,11 @@ def _is_foreign(text: str, start: int, end: int) -> bool:
     around = _LOWER_WORD.findall(text, max(0, start - _AROUND), end + _AROUND)
     if not _FOREIGN.isdisjoint(around) or sum(map(_is_english, around)) < _MOSTLY * len(around):
         return True
+    return _is_gloss(text, start, end)
+
+
+def _is_gloss(text: str, start: int, end: int) -> bool:
+    """Return True for what stands in brackets or quotation marks."""
     before = text[max(0, start - _LONGEST_GLOSS) : start]
     opening = max(before.rfind("("), before.rfind("["))
     if opening >= 0 and not re.search(r"[)\]]", before[opening:]):

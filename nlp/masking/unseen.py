@@ -20,7 +20,7 @@ from lexveil.nlp.entities.given_names import is_given_name, may_be_given_name
 from lexveil.nlp.letters import LOWER, UPPER, has_han
 from lexveil.nlp.masking.folding import fold_words
 from lexveil.nlp.masking.mask import MaskedText, Replacement
-from lexveil.nlp.masking.rare_words import find_rare_words, is_followed_by_act
+from lexveil.nlp.masking.rare_words import find_foreign_letters, find_rare_words, is_followed_by_act
 from lexveil.nlp.masking.readable_text import CUT, ReadableText
 from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.vocabulary import (
@@ -151,6 +151,8 @@ def find_unseen(
             for word in find_rare_words(text, lower, _is_known)
             if word.text not in told and not kept_names >= {*fold_words(word.text)}
         )
+    elif language == "de":
+        found += (Unseen(*place, "rare", False) for place in find_foreign_letters(text))
     for one in found:
         start, end = readable.to_original(one.start, one.end)
         yield one._replace(start=start, end=end)
@@ -179,14 +181,17 @@ def _find_unseen(
         within = _WITHIN_SENTENCE.search(before) is not None
         introduced = _CUE.search(before) is not None
         if _is_known(word) or word in lower or word.removesuffix("s") in lower:
-            as_name = within or (language == "en" and is_followed_by_act(text, match.end()))
-            if word in surnames and as_name and word not in terms:
+            acts = language == "en" and is_followed_by_act(text, match.end())
+            as_name = (word in surnames and (within or acts)) or (
+                word in AMBIGUOUS_NAMES and within and acts and word not in lower
+            )
+            if as_name and word not in terms:
                 yield Unseen(*match.span(), "ambiguous", introduced)
             continue
         half = (
             word not in terms
             and language not in _NOUNS
-            and not _NO_HALF.search(word)
+            and (may_be_given_name(word) or not _NO_HALF.search(word))
             and _is_half(text, match, before, cuts, masked)
         )
         said = language == "en" and _SAID_BY.search(before) is not None and not is_ordinary(word)

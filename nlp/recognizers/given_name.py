@@ -85,6 +85,9 @@ _LIST_AFTER = re.compile(
 _INITIALS = re.compile(rf"(?<![\w.'&-])[{UPPER}]\.(?: ?[{UPPER}]\.){{1,3}}")
 _AFTER_INITIALS = re.compile(rf" ?([{UPPER}][{LOWER}]{{2,}})(?![\w'-])")
 _BEFORE_INITIALS = re.compile(rf"(?<![\w.'&-])([{UPPER}][{LOWER}]{{2,}}) \Z")
+_WITH_INITIAL = re.compile(
+    rf"(?<![\w.'&-])([{UPPER}][{LOWER}]{{2,}}) [{UPPER}]\. ([{UPPER}][{LOWER}]{{2,}})(?![\w'&-])"
+)
 _GOES_ON = re.compile(rf" ?[{UPPER}\d]")
 
 
@@ -103,6 +106,7 @@ class GivenNameRecognizer(RuleRecognizer):
         yield from _find_in_lower_case(text)
         yield from find_inverted(text)
         yield from _find_initialed(text)
+        yield from _find_with_initial(text)
 
 
 def _find_last(text: str, first: re.Match[str]) -> Iterator[Finding]:
@@ -177,6 +181,14 @@ def _find_initialed(text: str) -> Iterator[Finding]:
         if name and not is_common(name.group(1).casefold()):
             start, end = min(initials.start(), name.start()), max(initials.end(), name.end())
             yield Finding(start, end, "PERSON", GUESSED)
+
+
+def _find_with_initial(text: str) -> Iterator[Finding]:
+    """Yield names whose first name is a word elsewhere: "Mark J. Roe"."""
+    for name in _WITH_INITIAL.finditer(text):
+        first, last = name.group(1).casefold(), name.group(2).casefold()
+        if may_be_given_name(first) and not is_given_name(first) and not is_common(last):
+            yield Finding(*name.span(), "PERSON", GUESSED)
 
 
 def is_common(word: str) -> bool:

@@ -142,3 +142,25 @@ def test_a_chinese_name_is_as_long_as_the_longer_reading(
         for name in names
     ]
     assert {text[span.start : span.end] for span in widen_people(text, spans)} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "surface", "whole"),
+    [
+        ("She says that Jordan\nQuill had left.", "Jordan", "Jordan\nQuill"),
+        ("Jordan\nQuill had left.", "Jordan", "Jordan"),  # a line of its own
+        ("She says that Jordan\nQuill\nTenant", "Jordan", "Jordan"),
+        ("sie klagt gegen Hans-H. van den Quill wegen Mietzins", "Hans-H.", "Hans-H. van den Quill"),
+        ("Ann van Quill came", "Ann", "Ann van Quill"),
+        ("Ann van Quillon Road", "Ann van Quillon", "Ann van Quillon"),
+    ],
+)
+def test_the_rest_of_a_surname_belongs_to_it(text: str, surface: str, whole: str) -> None:
+    (span,) = retype_people(text, spans_in(text, (surface, "PERSON")), language="en")
+    assert text[span.start : span.end] == whole
+
+
+def test_a_german_noun_on_the_next_line_is_no_surname() -> None:
+    text = "sie sagt, dass Jordan\nBriefe schrieb"
+    (span,) = retype_people(text, spans_in(text, ("Jordan", "PERSON")), language="de")
+    assert text[span.start : span.end] == "Jordan"

@@ -97,6 +97,12 @@ def test_a_model_must_find_a_name_likely(score: float, by: str, count: int) -> N
     assert len(mentions(text, "Osgood Pell", score=score, by=by)) == count
 
 
+def test_a_first_name_of_a_list_makes_an_unlikely_name_one() -> None:
+    text = "It was Pauline Court who called. Ms Court left the court."
+    assert mentions(text, "Pauline Court", score=0.3, by=LEARNED) == ["Pauline Court", "Court"]
+    assert mentions(text.replace("Pauline", "Quillon"), "Quillon Court", score=0.3, by=LEARNED) == []
+
+
 def test_two_names_are_propagated_with_their_own_types() -> None:
     text = "Osgood Pell of Elmsworth; Pell left Elmsworth."
     found = [Span(0, 11, "PERSON", 0.9, LEARNED), Span(15, 24, "LOCATION", 0.9, LEARNED)]

@@ -26,7 +26,7 @@ def check(text: str, *masked: str, language: str = "en") -> CheckedText:
     ("text", "name"),
     [
         ("The judge preferred the account of Zubajos to that of the police.", "Zubajos"),
-        ("The judge preferred that of Faith Zubajos.", "Zubajos"),
+        ("The judge preferred that of Faith Zubajos.", "Faith Zubajos"),
         ("It is common ground that Zubajos drove the car.", "Zubajos"),
         ("In cross-examination Zubajos accepted that the note was his.", "Zubajos"),
         ("The jury heard from the driver, and Zubajos, who worked the night shift.", "Zubajos"),
@@ -35,6 +35,8 @@ def check(text: str, *masked: str, language: str = "en") -> CheckedText:
         ("The owner Zubajos-Drelin signed.", "Zubajos-Drelin"),
         ("She told me that Lê resigned.", "Lê"),
         ("It is common ground that Harper sat beside him.", "Harper"),  # a common surname
+        ("THE CLERK, being sworn, deposes and says that RUSH was not there.", "RUSH"),
+        ("THE CLERK, being sworn, deposes and says that ZUBAJOS was not there.", "ZUBAJOS"),
         ("Lisa told me that he will not sign.", "Lisa"),  # a first name
     ],
 )
@@ -48,7 +50,7 @@ def test_a_word_that_does_what_people_do_is_masked(text: str, name: str) -> None
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("Drelin Zubajos is the sole eye witness.", ["Drelin", "Zubajos"]),
+        ("Drelin Zubajos is the sole eye witness.", ["Drelin Zubajos"]),
         ("Drelin, Zubajos (witness list, page 4) did not come.", ["Drelin", "Zubajos"]),
         ("Zubajos will follow up on the disclosure list.", ["Zubajos"]),
         ("QUESTIONS MAY BE PUT TO THE AGENT (DRELIN ZUBAJOS) IN WRITING.", ["DRELIN", "ZUBAJOS"]),
@@ -96,6 +98,37 @@ def test_a_rare_word_without_a_cue_is_left_and_told(text: str, names: list[str])
 def test_terms_places_and_words_of_english_pass(text: str) -> None:
     outcome = check(text + CLOSING, *(["Quorn"] if "Quorn" in text else []))
     assert (dict(outcome.reasons), outcome.doubts) == ({}, ())
+
+
+def test_a_first_name_that_is_a_word_is_masked_with_the_surname() -> None:
+    for name in ("Max Kemp", "Christian Zubajos", "Drelin Zubajos"):
+        outcome = check(f"According to {name}, the roof leaked, and the landlord did nothing." + CLOSING)
+        assert outcome.text.startswith("According to [PERSON_1], the roof"), name
+        assert outcome.verdict == "REVIEW"
+
+
+def test_a_surname_that_is_a_word_of_law_is_told_where_it_acts() -> None:
+    assert dict(check("In cross-examination Field accepted it." + CLOSING).reasons) == {"ambiguous": 1}
+    for text in ("In cross-examination the Field accepted it.", "On a field, Field accepted it."):
+        assert check(text + CLOSING).verdict == "PASS"
+
+
+def test_a_first_name_that_is_a_word_is_half_of_a_masked_name() -> None:
+    text = "The judge preferred the account of Gabriel Quorn to that of Blessing Quorn."
+    outcome = check(text, "Gabriel Quorn")
+    assert "Blessing" not in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Die Unterschrift Gržetićs ist gefälscht.", ["Gržetićs"]),
+        ("Die Firma (Gržetić) ist gelöscht, Müller und Größe auch.", []),
+    ],
+)
+def test_letters_that_german_lacks_are_told(text: str, names: list[str]) -> None:
+    outcome = check(text + " Das Gericht hat die Sache geprüft.", language="de")
+    assert (outcome_text(text, outcome), set(outcome.reasons)) == (names, {"rare"} if names else set())
 
 
 def test_other_languages_have_other_words() -> None:

@@ -31,7 +31,7 @@ def check(
         ("Patient: Quorn, Orsolwyn\nGender: f", "Quorn", "Orsolwyn"),
         ("The bag belonged to Gerhard, it seems.", "", "Gerhard"),  # a first name
         ("He answered that Gerhard had left.", "", "Gerhard"),  # "that" makes no term of it
-        ("Katarzyna Bond signed the lease.", "", "Katarzyna"),
+        ("Katarzyna Bond is a tenant.", "", "Katarzyna"),
         ("The officer asked Smt. Orsolwyn to wait.", "", "Orsolwyn"),  # a title
         ("Gormlach s/o Birquan was arrested.", "", "Birquan"),
         ("Witnesses: Orsolwyn; two others", "", "Orsolwyn"),

@@ -30,6 +30,7 @@ from tests.nlp.recognizers.marked import find_in, normalize, unmark
         "However, Anna left. In London, Albert stayed.",
         "⟦K.S. Quillappa⟧ sued ⟦Thistle P. R.⟧ for partition",
         "the U.S. Treasury and the A.B. Bank",
+        "⟦Mark J. Quillon⟧\tSecretary; Schedule A. Terms, Grant B. Agreement",
     ],
 )
 def test_a_first_name_of_a_list_shows_the_name(text: str) -> None:
