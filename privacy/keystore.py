@@ -131,6 +131,16 @@ class KeyStore:
 
         return self._database.read(read)
 
+    def keys_since(self, moment: float) -> dict[str, float]:
+        """Return the creation times (see `next_moment`) of the keys created after a moment, by their ids."""
+
+        def read(connection: sa.Connection) -> dict[str, float]:
+            self._check_master(connection)
+            query = sa.select(_data_keys.c.id, _data_keys.c.created).where(_data_keys.c.created > moment)
+            return {row.id: row.created for row in connection.execute(query)}
+
+        return self._database.read(read)
+
     def next_moment(self) -> float:
         """Return the time in seconds since 1970, later than every key and every time returned before.
 

@@ -135,13 +135,17 @@ def erase(
     )
 
 
-def forget_empty_items(workspace: Workspace) -> None:
+def forget_empty_items(workspace: Workspace, shards: Collection[int]) -> None:
     """Forget the source items of which an ingest has kept nothing.
 
     Their documents were erased before, so their files are not read again; or the files are gone, and an
     earlier version did not know that their documents were copies.
+
+    Args:
+        workspace: the workspace.
+        shards: indexes of the shards that the ingest has made.
     """
-    empty = list_empty_items(workspace)
+    empty = list_empty_items(workspace, shards)
     gone = {item_id: item for item_id, item in empty.items() if is_gone(item)}
     erased = {item_id: item for item_id, item in empty.items() if item_id not in gone}
     if erased:

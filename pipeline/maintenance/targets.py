@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lexveil.nlp.readers import escape_name
@@ -11,7 +11,13 @@ from lexveil.pipeline.sources.documents import SourceItem, read_owners, read_sou
 from lexveil.pipeline.sources.owners import list_spellings, normalize_owner
 from lexveil.pipeline.sources.plan import Items, read_plans
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.documents import DocumentIds, Quarantined, read_quarantine, split_owners
+from lexveil.pipeline.workspace.documents import (
+    DocumentIds,
+    Quarantined,
+    read_quarantine,
+    read_unreadable,
+    split_owners,
+)
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.vault import content_id
 
@@ -138,37 +144,77 @@ def _list_unreadable(workspace: Workspace) -> list[Quarantined]:
 
 
 def _make_target(workspace: Workspace, doc_ids: list[str], entries: list[Quarantined]) -> Target:
-    items = list_empty_items(workspace, doc_ids, [entry.item for entry in entries])
+    items = _list_emptied_items(workspace, doc_ids, [entry.item for entry in entries])
     return Target(doc_ids, entries, items)
 
 
-def list_empty_items(
-    workspace: Workspace, doc_ids: Collection[str] | None = None, entries: Collection[str] = ()
-) -> dict[str, SourceItem]:
-    """List the source items of which nothing is kept besides what is named; those of one file together.
+def list_empty_items(workspace: Workspace, shards: Collection[int]) -> dict[str, SourceItem]:
+    """List the source items of which nothing is kept; those of one file together.
 
     A file of records keeps its path as long as one of its records is kept.
 
     Args:
         workspace: the workspace.
-        doc_ids: documents that are to be erased. None: list the items of which nothing is kept now.
+        shards: indexes of the shards that have changed: only their files are looked at, in these shards
+            first.
+    """
+    plans = read_plans(workspace)
+    empty = {
+        item.path for index in shards for item in _list_planned(plans, [index]).values()
+    } - _list_kept_paths(workspace, plans, shards)
+    if empty:  # another slice of a file may be in another shard
+        others = [
+            index
+            for index in range(len(plans))
+            if index not in shards
+            and any(item.path in empty for item in _list_planned(plans, [index]).values())
+        ]
+        empty -= _list_kept_paths(workspace, plans, others)
+    items = _list_planned(plans, range(len(plans)))
+    return {item_id: item for item_id, item in items.items() if item.path in empty}
+
+
+def _list_planned(plans: Sequence[Items], shards: Iterable[int]) -> dict[str, SourceItem]:
+    """Return the items of some shards that were not erased."""
+    return {item_id: item for index in shards for item_id, item in plans[index].items() if item is not None}
+
+
+def _list_kept_paths(workspace: Workspace, plans: Sequence[Items], shards: Collection[int]) -> set[str]:
+    """List the paths of what is kept of some shards, documents and entries of the quarantine."""
+    kept: set[str] = set()
+    for index in shards:
+        items = _list_planned(plans, [index])
+        for _, _, sources in _list_rows(workspace, index, plans[index], guess=False):
+            kept.update(items[source].path for source in sources if source in items)
+        path = tables.part_path(workspace.quarantine, index)
+        for entry in read_unreadable(workspace, path) if path.exists() else ():
+            kept.add(_find_path(entry, items))
+    return kept
+
+
+def _list_emptied_items(
+    workspace: Workspace, doc_ids: Collection[str], entries: Collection[str]
+) -> dict[str, SourceItem]:
+    """List the source items of which nothing is kept besides what is named; those of one file together.
+
+    Args:
+        workspace: the workspace.
+        doc_ids: documents that are to be erased.
         entries: entries of the quarantine that are to be erased.
     """
     plans = read_plans(workspace)
-    items = {item_id: item for planned in plans for item_id, item in planned.items() if item is not None}
+    items = _list_planned(plans, range(len(plans)))
     kept: set[str] = set()  # paths of what is kept
     named: set[str] = set()  # paths of what is named
     for index, planned in enumerate(plans):
-        for doc_id, _, sources in _list_rows(workspace, index, planned, guess=doc_ids is not None):
-            paths = named if doc_id in (doc_ids or ()) else kept
+        for doc_id, _, sources in _list_rows(workspace, index, planned, guess=True):
+            paths = named if doc_id in doc_ids else kept
             paths.update(items[source].path for source in sources if source in items)
     for entry in _list_unreadable(workspace):
         (named if entry.item in entries else kept).add(_find_path(entry, items))
-    if doc_ids is None:
-        named = {item.path for item in items.values()}
-    else:  # the same bytes are the same document: an earlier version did not record where it lies again
-        digests = {item.digest for item in items.values() if item.piece is None and item.path in named}
-        named |= {item.path for item in items.values() if item.piece is None and item.digest in digests}
+    # The same bytes are the same document: an earlier version did not record where it lies again.
+    digests = {item.digest for item in items.values() if item.piece is None and item.path in named}
+    named |= {item.path for item in items.values() if item.piece is None and item.digest in digests}
     return {item_id: item for item_id, item in items.items() if item.path in named - kept}
 
 

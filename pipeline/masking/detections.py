@@ -124,8 +124,10 @@ def seal_names(key: bytes, doc_id: str, start: int, names: DocumentNames) -> byt
 def group_kept_documents(workspace: Workspace) -> dict[int, list[str]]:
     """Return the kept documents of every raw part: index -> doc_ids."""
     kept: dict[int, list[str]] = defaultdict(list)
-    for row in workspace.catalogue.read().select(["doc_id", "shard"]).to_pylist():
-        kept[row["shard"]].append(row["doc_id"])
+    catalogue = workspace.catalogue.read()
+    shards: list[Any] = catalogue.column("shard").to_pylist()
+    for doc_id, shard in zip(tables.to_strings(catalogue, "doc_id"), shards, strict=True):
+        kept[shard].append(doc_id)
     return kept
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.monitoring.drift import (
@@ -112,9 +114,8 @@ def measure_batch(workspace: Workspace, run_id: str, ingested: Manifest) -> dict
         out); for the next run also `until`, `quarantine` and `recipe`.
     """
     past = read_past_runs(workspace, run_id)
-    arrivals = _list_arrivals(workspace)
     since = past[-1].until if past else 0.0
-    new = [arrival for arrival in arrivals if arrival.at > since]
+    new = _list_arrivals(workspace, since)
     waiting = ingested.total("quarantined")
     quarantined = max(0, waiting - (past[-1].record.batch.quarantine if past else 0))
     batch = _count_batch(workspace, new, quarantined)
@@ -122,7 +123,7 @@ def measure_batch(workspace: Workspace, run_id: str, ingested: Manifest) -> dict
     # Compare only with batches that were masked under the same settings.
     comparable = [run.batch for run in past if run.recipe == recipe and run.batch.judgeable]
     expected = judge_rates(batch, comparable)
-    distance = _measure_distance(workspace, arrivals, since, past) if batch.judgeable else None
+    distance = _measure_distance(workspace, new, past) if batch.judgeable else None
     unlike = {name for name, rate in expected.items() if rate.stands_out}
     if distance is not None and distance.stands_out:
         unlike.add(FEATURES)
@@ -152,16 +153,12 @@ class Arrival:
     at: float
 
 
-def _list_arrivals(workspace: Workspace) -> list[Arrival]:
-    catalogue = workspace.catalogue.read()
-    ids = tables.to_strings(catalogue, "doc_id")
-    created = workspace.keys.creation_times(ids)
-    shards: list[Any] = catalogue.column("shard").to_pylist()
-    return [
-        Arrival(name, shard, created[name])
-        for name, shard in zip(ids, shards, strict=True)
-        if name in created
-    ]
+def _list_arrivals(workspace: Workspace, since: float) -> list[Arrival]:
+    """List the documents whose keys were created after a moment, in the order of the catalogue."""
+    created, catalogue = workspace.keys.keys_since(since), workspace.catalogue.read()
+    is_new = pc.is_in(catalogue.column("doc_id"), value_set=pa.array(list(created), pa.string()))
+    rows = catalogue.select(["doc_id", "shard"]).filter(is_new).to_pylist()
+    return [Arrival(row["doc_id"], row["shard"], created[row["doc_id"]]) for row in rows]
 
 
 def _count_batch(workspace: Workspace, documents: Sequence[Arrival], quarantined: int) -> Batch:
@@ -203,7 +200,7 @@ def _read_rows(folder: Path, shard: int, ids: set[str], columns: list[str]) -> l
 
 
 def _measure_distance(
-    workspace: Workspace, arrivals: Sequence[Arrival], since: float, past: Sequence[PastRun]
+    workspace: Workspace, new: Sequence[Arrival], past: Sequence[PastRun]
 ) -> Distance | None:
     """Measure the distance of a batch's features from those of earlier batches, all by the current model."""
     try:
@@ -212,7 +209,7 @@ def _measure_distance(
         return None
     begins = (0.0, *(run.until for run in past))
     known = [(begin, run) for begin, run in zip(begins, past, strict=False) if run.batch.judgeable][-WINDOW:]
-    new = [arrival for arrival in arrivals if arrival.at > since]
+    arrivals = _list_arrivals(workspace, known[0][0]) if known else []
     current = _sample_rows(folder, new, _SHARDS_OF_NEW, _ROWS_OF_NEW)
     earlier: list[_Row] = []
     for number, (begin, run) in enumerate(known):

@@ -38,6 +38,7 @@ from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import content_id, seal
 
+_UNFINISHED = "ingest-unfinished"  # note beside the keys: "yes" while shards are made, and after a kill
 _SHARED = "shared"  # count of the documents whose text an earlier version kept for another owner alone
 _MOVED = "moved"  # count of the documents of an owner that an earlier version took for several
 # What is redone, and the line about it, by count.
@@ -89,6 +90,9 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
         Shard(index, compute_digest([list(items), *facts.values()])) for index, items in enumerate(plan)
     ]
     done = {result.key for result in read_manifest(workspace.raw, "ingest").shards}
+    killed = workspace.keys.recall(_UNFINISHED) == "yes"
+    if any(shard.key not in done for shard in shards):
+        workspace.keys.remember(_UNFINISHED, "yes")
     work = functools.partial(ingest_shard, workspace)
     manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts, (workspace.quarantine,))
     catalogue = _build_catalogue(workspace, manifest)
@@ -96,9 +100,13 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     if gone:
         remove_vanished(workspace, sorted(gone))
     workspace.catalogue.write(catalogue)  # last: if the removal fails, the next try finds the same documents
-    if manifest.done_now:
-        forget_empty_items(workspace)
-    new = [result.counts for result in manifest.shards if result.key not in done]
+    made = [result for result in manifest.shards if result.key not in done]
+    if made or manifest.done_now or killed:
+        # All of them if it is not known which were made: by a run that was killed, or since a part was lost.
+        looked_at = manifest.shards if killed or manifest.done_now > len(made) else made
+        forget_empty_items(workspace, [result.index for result in looked_at])
+        workspace.keys.remember(_UNFINISHED, "no")
+    new = [result.counts for result in made]
     redone = {
         name: line.format(sum(counts.get(count, 0) for counts in new))
         for count, (name, line) in _LINES.items()

@@ -198,21 +198,25 @@ class _ShardMasking:
 
 def _collect_dependencies(workspace: Workspace, found: Manifest) -> dict[int, list[Any]]:
     """Return what the masking of each shard depends on: what was found in it, or in its owners' documents."""
-    rows = workspace.catalogue.read().select(["doc_id", "owner", "shard"]).to_pylist()
+    catalogue = workspace.catalogue.read()
+    ids, owners = (tables.to_strings(catalogue, name) for name in ("doc_id", "owner"))
+    shards: list[Any] = catalogue.column("shard").to_pylist()
     digests = {shard.index: shard.digest for shard in found.shards}
     decided = compute_decisions_digests(workspace)
     facts: dict[int, list[Any]] = {index: [digest] for index, digest in digests.items()}
     # By document, not by shard: one changed file must not mask again the matters of other files in its shard.
     finding = compute_digest(describe_detection(workspace.settings.mask))
     by_owner: dict[str, list[Any]] = defaultdict(lambda: [finding])
-    for row in rows:
-        entry = [row["doc_id"], decided.get(row["doc_id"])]
-        facts[row["shard"]].append(entry)
-        by_owner[row["owner"]].append(entry)
-    if workspace.settings.mask.scope == "matter":
+    by_matter = workspace.settings.mask.scope == "matter"
+    for doc_id, owner, shard in zip(ids, owners, shards, strict=True):
+        entry = [doc_id, decided.get(doc_id)]
+        facts[shard].append(entry)
+        if by_matter:
+            by_owner[owner].append(entry)
+    if by_matter:
         of_owner = {owner: compute_digest(entries) for owner, entries in by_owner.items()}
-        for row in rows:
-            facts[row["shard"]].append(of_owner[row["owner"]])
+        for owner, shard in zip(owners, shards, strict=True):
+            facts[shard].append(of_owner[owner])
     return facts
 
 

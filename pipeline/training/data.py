@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -103,20 +105,22 @@ def load_split(
     want = get_encoding(train.model)
     folder = encoded_folder(workspace, want)
     key = workspace.keys.purpose_key("held-out")
-    learn: list[Row] = []
-    held_out: list[Row] = []
+    by_document = workspace.settings.ledger.unit == "document"
+    documents: list[tuple[Any, ...]] = []
     for shard in read_manifest(folder, f"encode-{want}").shards:
         table, encoded = read_encoded(tables.part_path(folder, shard.index), contents)
         about = (table.column(name).to_pylist() for name in ("doc_id", "owner", "label", "split"))
-        for doc_id, owner, label, chosen, document in zip(*about, encoded, strict=True):
-            one = doc_id if workspace.settings.ledger.unit == "document" else owner
-            apart = chosen not in (None, "train") or _hash_to_unit(key, owner) < train.held_out
-            (held_out if apart else learn).append(Row(doc_id, one, label, document))
+        documents += zip(*about, encoded, strict=True)
     # From all documents, held out or not: without a list in the settings, the classes count as public.
-    classes = choose_classes(workspace, {row.label for row in (*learn, *held_out)}, mask, known)
-    learn, held_out = (
-        [replace(row, label=classes.fit(row.label)) for row in rows] for rows in (learn, held_out)
-    )
+    classes = choose_classes(workspace, {label for _, _, label, _, _ in documents}, mask, known)
+    fit = functools.cache(classes.fit)
+    is_held_out = functools.cache(lambda owner: _hash_to_unit(key, owner) < train.held_out)
+    learn: list[Row] = []
+    held_out: list[Row] = []
+    for doc_id, owner, label, chosen, document in documents:
+        apart = chosen not in (None, "train") or is_held_out(owner)
+        row = Row(doc_id, doc_id if by_document else owner, fit(label), document)
+        (held_out if apart else learn).append(row)
     labels = classes.names
     if classes.objective != "denoise":
         if len(labels) < 2:

@@ -84,6 +84,8 @@ class TestKeyStore:
             moments += [store.creation_times([f"doc-{number}"])[f"doc-{number}"], store.next_moment()]
         assert moments == sorted(set(moments))
         assert [round(moment) for moment in moments[::2]] == [2e9, 2e9, 2e9, 3e9, 3e9]
+        later = {f"doc-{number}": moments[2 * number] for number in (3, 4)}
+        assert store.keys_since(moments[4]) == later
         again = open_store(tmp_path)
         again.ensure_keys(["doc-4", "doc-5"])
         assert again.creation_times(["doc-4", "doc-5"])["doc-4"] == moments[-2]

@@ -17,6 +17,7 @@ from lexveil.pipeline.errors import SourceError, WorkspaceError
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.maintenance.backup import back_up
 from lexveil.pipeline.maintenance.erasure import ERASURES, erase, scan
+from lexveil.pipeline.maintenance.targets import list_empty_items
 from lexveil.pipeline.maintenance.traces import Traces
 from lexveil.pipeline.masking.decisions import pages_folder
 from lexveil.pipeline.masking.vault import restore_document
@@ -31,7 +32,7 @@ from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.documents import read_quarantine
+from lexveil.pipeline.workspace.documents import read_origins, read_quarantine
 from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.storage import read_json
@@ -343,6 +344,43 @@ class TestPathsAndFields:
         assert ingest(workspace, [source]).counts()["erased"] == 1
         assert all(word not in self.known(workspace) for word in ("Jeavons", "Oakenshott"))
         assert ingest(workspace, [source]).done_now == 0
+
+    def test_an_ingest_that_was_killed_before_it_forgot_is_finished_by_the_next(
+        self, workspace: Workspace, source: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        erase(workspace, "other.txt")
+        (source / "other.txt").unlink()
+        (source / "Jeavons.txt").write_text("The lessor  shall not.")
+        with (source / "metadata.jsonl").open("a") as rows:
+            rows.write(json.dumps({"file_name": "Jeavons.txt", "client": "Smith"}) + "\n")
+
+        def die(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("lexveil.pipeline.stages.ingest.forget_empty_items", die)
+            with pytest.raises(KeyboardInterrupt):
+                ingest(workspace, [source])
+        assert "Jeavons" in self.known(workspace)
+        assert ingest(workspace, [source]).done_now == 0
+        assert "Jeavons" not in self.known(workspace)
+
+    def test_a_file_with_a_record_in_another_shard_is_not_empty(self, tmp_path: Path, source: Path) -> None:
+        settings = load_settings(ingest={"owner_field": "client", "shard_documents": 1})
+        workspace = Workspace.create_or_open(tmp_path / "sliced", settings)
+        ingest(workspace, [source])
+        (shard,) = (
+            row["shard"]
+            for row in workspace.catalogue.read().to_pylist()
+            if read_origins(workspace, row["shard"], [row["doc_id"]])[row["doc_id"]].source_id == "2"
+        )
+        plan = read_plans(workspace)[shard]
+        assert [item.path for item in plan.values() if item] == [str(source / "Blandings.jsonl")]
+        assert erase(workspace, "2").sources == 0
+        assert list_empty_items(workspace, [shard]) == {}
+        erase(workspace, "1")
+        erase(workspace, self.item(workspace, "Blandings"))
+        assert "Blandings" not in self.known(workspace)
 
     def test_an_owner_goes_with_files_that_could_not_be_read(self, workspace: Workspace) -> None:
         gone = erase(workspace, owner="Quartermain")
