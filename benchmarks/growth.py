@@ -242,7 +242,10 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
     import torch
 
+    from lexveil.flows.environment import collect_seldom
+
     torch.set_num_threads(1)
+    collect_seldom()  # as `lexveil` does
     figures: dict[str, Figure] = {}
     details: dict[str, Any] = {}
     folder = Path(tempfile.mkdtemp(dir=arguments.folder))

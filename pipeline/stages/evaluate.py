@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from heapq import nsmallest
 from pathlib import Path
 
 import numpy as np
@@ -260,9 +261,9 @@ def _compute_logits(model: FeatureModel, rows: Sequence[Row]) -> np.ndarray:
 
 def _sample(split: Split, size: int) -> list[Row]:
     """Select documents, held-out ones first. Ids are keyed hashes, so their order is as good as random."""
-    held_out = sorted(split.held_out, key=lambda row: row.doc_id)
-    others = sorted(split.train, key=lambda row: row.doc_id)
-    return [*held_out, *others][:size]
+    held_out = nsmallest(size, split.held_out, key=lambda row: row.doc_id)
+    others = nsmallest(size - len(held_out), split.train, key=lambda row: row.doc_id)
+    return [*held_out, *others]
 
 
 def _read_labeled(items: Sequence[SourceItem], settings: Settings) -> Iterator[SourceDocument]:

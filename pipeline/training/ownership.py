@@ -31,6 +31,8 @@ def choose_groups(owners: Iterable[str]) -> frozenset[str]:
     """
     documents = Counter(owners)
     members = {group: split_owners(group) for group in documents}
+    if all(len(owners) == 1 for owners in members.values()):
+        return frozenset(documents)
 
     def rank(group: str) -> tuple[float, int, str]:
         return (-documents[group] / len(members[group]), len(members[group]), group)
