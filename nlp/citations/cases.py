@@ -257,7 +257,7 @@ _MOST_PARSED = 1200
 _MAYBE_REPORTER = re.compile(r"[A-Z][\w']*\.(?: ?[A-Z\d][\w']*\.?){0,4}$")
 # Text between a case's name and its report: brackets, docket numbers, parallel reports.
 _BETWEEN = re.compile(
-    r"(?:[ ,]|\([^()\n]{0,60}\)|(?:No|Nos)\. [\w:-]+|\d{1,4} [A-Z][\w. ]{1,20} \d{1,5}(?:, \d{1,5})?)*"
+    r"\.?(?:[ ,]|\([^()\n]{0,60}\)|(?:No|Nos)\. [\w:-]+|\d{1,4} [A-Z][\w. ]{1,20} \d{1,5}(?:, \d{1,5})?)*"
 )
 
 

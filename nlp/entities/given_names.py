@@ -24,6 +24,8 @@ _WORDS = frozenset(
     prince prudence purity rast recht reich rich rico rim
     rosa rose ruby rusty sage scout star sterling summer sunny tage tag trinity true van victory viola violet virtue von
     wahl war will wille willow wolf
+    ants beat beaten beater bitten canal cord dries edit else floor forum greet grit gun gust harm harsh job kick lean lies loot lot made mere nail owe per
+    pier raid sad said sang server toy
     """.split()
 )
 

@@ -60,7 +60,7 @@ _LATIN = (
     ),
     _compile_cue(
         "counsel",
-        r"\A(?![\s\S]*(?:[Ww]itness|WITNESS|[Ee]xamined|[Ee]xhibit))[\s\S]*?(?:^|\n|\. )[ \t]*(?:[Ff]or the (?:[Pp]laintiff|[Dd]efendant|[Cc]laimant|[Aa]ppellant|[Rr]espondent|[Aa]pplicant|[Pp]etitioner|[Dd]efence|[Cc]rown|[Pp]rosecution)s?\s*:\s*)",
+        r"\A(?![\s\S]*(?:[Ww]itness|WITNESS|[Ee]xamined|[Ee]xhibit))[\s\S]*?(?:^|\n|\. )[ \t]*(?:[Ff]or the (?:[Pp]laintiff|[Dd]efendant|[Cc]laimant|[Aa]ppellant|[Rr]espondent|[Aa]pplicant|[Pp]etitioner|[Dd]efence|[Cc]rown|[Pp]rosecution)s?\s*:\s*)\Z",
         r"[,\s]*(?:[Ss]enior )?(?:Home Office )?Presenting Officer\b",
     ),
     _compile_cue(

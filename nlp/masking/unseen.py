@@ -82,6 +82,7 @@ _SAID_BY = re.compile(
     r"\b(?:[Pp]er|[Aa]ccording to|[Cc]ontra|[Ss]o did|[Ii]t's|[Ii]t was|I'm|I am) \Z"
     r"|(?m:^[ \t>]*(?:Subject|SUBJECT|Re|RE)\b[^\n]{0,34} (?:-|–|/) )\Z"
 )
+_VIEW = re.compile(r" (?:view|opinion|submission|contention|account|evidence|version|recollection)\b")
 _WITHIN_SENTENCE = re.compile(rf"[\w,;:)\"'{CUT}] \Z")
 # Text between the two halves of a name of which one is masked: a space; a comma, if a line or the name ends.
 _HALF_BEFORE = re.compile(rf"{CUT},? \Z")
@@ -186,7 +187,8 @@ def _find_unseen(
                 word in AMBIGUOUS_NAMES and within and acts and word not in lower
             )
             if as_name and word not in terms:
-                yield Unseen(*match.span(), "ambiguous", introduced)
+                sure = acts and word in surnames
+                yield Unseen(*match.span(), "unseen" if sure else "ambiguous", introduced)
             continue
         half = (
             word not in terms
@@ -194,7 +196,7 @@ def _find_unseen(
             and (may_be_given_name(word) or not _NO_HALF.search(word))
             and _is_half(text, match, before, cuts, masked)
         )
-        said = language == "en" and _SAID_BY.search(before) is not None and not is_ordinary(word)
+        said = language == "en" and not is_ordinary(word) and _is_quoted(text, match, before)
         cued = introduced or half or (said and word not in terms)
         if cued or (
             word not in terms
@@ -234,6 +236,12 @@ def _is_introduced(text: str, replacement: Replacement, first: str) -> bool:
     if len(first) == 1 or may_be_given_name(first):
         return True
     return _CUE.search(text[max(0, replacement.start - _BEFORE) : replacement.start]) is not None
+
+
+def _is_quoted(text: str, match: re.Match[str], before: str) -> bool:
+    """Return True if an English text cites whom a word names, or gives that person's view."""
+    held = match.group().endswith(("'s", "’s")) and _VIEW.match(text, match.end()) is not None
+    return held or _SAID_BY.search(before) is not None
 
 
 def _may_precede_name(article: str, word: str) -> bool:

@@ -85,7 +85,7 @@ class SpeakerRecognizer(RuleRecognizer):
         yield from _find_chinese(text)
         yield from _find_senders(text)
         handles = list(_HANDLE.finditer(text))
-        for match in (*handles, *(_MENTION.finditer(text) if handles else ())):
+        for match in (*handles, *_MENTION.finditer(text)):
             yield Finding(*match.span(1), "PERSON", SHAPED)
 
 

@@ -136,10 +136,11 @@ def test_other_languages_have_other_words() -> None:
     assert check(text, language="de").verdict == "PASS"
 
 
-def test_a_surname_that_is_a_word_is_told_where_a_sentence_begins_with_it() -> None:
+def test_a_surname_that_is_a_word_is_masked_where_it_does_what_people_do() -> None:
     text = "Mr Thomas Bond paid the bond. Bond is charged with fraud."
     outcome = check(text, "Thomas Bond")
-    assert dict(outcome.reasons) == {"ambiguous": 1}
+    assert dict(outcome.reasons) == {"unseen": 1}
+    assert outcome.text.endswith("[PERSON_1] paid the bond. [PERSON_1] is charged with fraud.")
     assert check("Mr Thomas Bond paid the bond. Bond is excluded.", "Thomas Bond").verdict == "PASS"
 
 

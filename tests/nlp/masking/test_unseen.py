@@ -36,7 +36,7 @@ def check(
         ("Gormlach s/o Birquan was arrested.", "", "Birquan"),
         ("Witnesses: Orsolwyn; two others", "", "Orsolwyn"),
         ("See you on Monday. Best, Orsolwyn", "", "Orsolwyn"),
-        ("Mr Thomas Bond paid the bond; in court, Bond denied it.", "Thomas Bond", "Bond"),
+        ("Mr Thomas Bond paid the bond; in court, Bond was late.", "Thomas Bond", "Bond"),
     ],
 )
 def test_a_word_like_a_name_asks_for_review_and_is_located(text: str, masked: str, doubt: str) -> None:
