@@ -12,6 +12,7 @@ from typing import Literal
 from lexveil.nlp.citations import citations
 from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.entity_types import ENTITY_TYPES
+from lexveil.nlp.masking.folding import fold_words
 from lexveil.nlp.masking.mask import KeptSpan, MaskedText, Range, Replacement, check_spans, mask_text
 from lexveil.nlp.masking.policy import Policy, decide_action
 from lexveil.nlp.masking.scope import Scope
@@ -275,7 +276,7 @@ class _PieceMasking:
         return left
 
     def _name_neighbor(self, doubt: Leftover) -> Leftover:
-        """Return a word with the entity of the masked name beside it, of which it is the other half."""
+        """Return a word with the entity of the masked name beside it, or of the one that ends with it."""
         beside = (
             one.entity
             for one in self.masked.replacements
@@ -285,7 +286,15 @@ class _PieceMasking:
                 or _BETWEEN_HALVES.fullmatch(self._text, doubt.end, one.source_start)
             )
         )
-        return replace(doubt, entity=next(beside, None))
+        entity = next(beside, None)
+        return replace(doubt, entity=self._find_namesake(doubt) if entity is None else entity)
+
+    def _find_namesake(self, doubt: Leftover) -> int | None:
+        """Return the one entity whose masked names end with a word: "Roe" is "Ada Roe"."""
+        surname = fold_words(self._text[doubt.start : doubt.end].removesuffix("'s"))
+        people = (one for one in self.masked.replacements if one.type == doubt.type == "PERSON")
+        same = {one.entity for one in people if fold_words(one.original)[-1:] == surname}
+        return same.pop() if len(same) == 1 else None
 
     def _mask_again(self) -> None:
         self.masked = self._mask()
