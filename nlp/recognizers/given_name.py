@@ -125,12 +125,12 @@ def _find_in_lower_case(text: str) -> Iterator[Finding]:
     for quote in _LOWER_QUOTE.finditer(text):
         for name in _LOWER_NAME.finditer(text, *quote.span()):
             first, last = name.groups()
-            if (
-                is_given_name(first)
-                and first not in _LOWER_WORDS
-                and not (is_ordinary(last) or is_given_name(last))
-            ):
+            if is_given_name(first) and first not in _LOWER_WORDS and _may_be_surname(last):
                 yield Finding(name.start(), name.end(2), "PERSON", SHAPED)
+
+
+def _may_be_surname(word: str) -> bool:
+    return not (is_ordinary(word) or may_be_given_name(word) or word in _LOWER_WORDS)
 
 
 def _find_family(text: str, given: re.Match[str]) -> Iterator[Finding]:
