@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from lexveil.nlp.entities.evidence import shows_type
 from lexveil.nlp.entities.given_names import may_be_given_name
-from lexveil.nlp.letters import LOWER
+from lexveil.nlp.letters import LOWER, has_han
 from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span, find_line
@@ -69,7 +69,8 @@ def drop_ordinary(text: str, spans: Iterable[Span], language: str) -> list[Span]
 
 
 def _is_ordinary_text(text: str, span: Span, is_common: Callable[[str], bool]) -> bool:
-    if span.recognizer not in _GUESSING or span.type not in _TYPES:
+    # Chinese has no capitals, and its names have two characters.
+    if span.recognizer not in _GUESSING or span.type not in _TYPES or has_han(text[span.start : span.end]):
         return False
     words = [m.group() for m in _WORD.finditer(text, span.start, span.end)]
     if len(words) == 1 and len(words[0]) == 1:
