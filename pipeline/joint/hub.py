@@ -17,10 +17,15 @@ from lexveil.pipeline.joint.identity import (
 )
 from lexveil.pipeline.joint.notes import RunNotes
 from lexveil.pipeline.joint.views import TrafficLog
+from lexveil.pipeline.logs import log
 from lexveil.pipeline.records import Progress, ignore_progress
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.joint.journal import Journal
+from lexveil.privacy.joint.mesh import CannotListenError, OfficeLeftError
 from lexveil.privacy.joint.offices import catch_up, compare_records
+
+# A hub with all steps waits so long for offices that may lack some.
+_HAND_OVER_SECONDS = 60.0
 
 
 def make_hub_offer(workspace: Workspace, name: str, address: str) -> HubOffer:
@@ -76,19 +81,29 @@ def run_hub(
     notes.begin("hub")
     if notes.is_settled():
         return 0
-    kept = TrafficLog(folder)
-    with (
-        translate_failures(agreement),
-        kept.record(connect(workspace, agreement, index, patience, listen)) as star,
-    ):
-        exchange_consent(star, folder, agreement)
-        summing = build_summing(workspace, agreement, star, load_signer(workspace))
-        follow = kept.follow(star, progress or ignore_progress)
-        done = catch_up(star, journal, summing, agreement.steps)
-        for step in range(done, agreement.steps):
-            _, evidence = summing.add_up(step, None)
-            journal.keep(step, evidence)
-            follow("train", step + 1, agreement.steps)
-        compare_records(star, journal, agreement.steps)
-        notes.note(settled=True)
+    complete = journal.count() >= agreement.steps
+    if complete:
+        patience = min(patience, _HAND_OVER_SECONDS)
+    with translate_failures(agreement):
+        try:
+            kept, opening = TrafficLog(folder), connect(workspace, agreement, index, patience, listen)
+            with kept.record(opening) as star:
+                exchange_consent(star, folder, agreement)
+                summing = build_summing(workspace, agreement, star, load_signer(workspace))
+                follow = kept.follow(star, progress or ignore_progress)
+                done = catch_up(star, journal, summing, agreement.steps)
+                for step in range(done, agreement.steps):
+                    _, evidence = summing.add_up(step, None)
+                    journal.keep(step, evidence)
+                    follow("train", step + 1, agreement.steps)
+                compare_records(star, journal, agreement.steps)
+                notes.note(settled=True)
+        except (OfficeLeftError, CannotListenError):
+            if not complete:  # else the offices may have all steps, too, and need nobody
+                raise
+            log.warning(
+                "this hub has all steps, and not every office has asked for any: if one lacks some, give the "
+                "command at the hub and in every office again"
+            )
+            return 0
     return agreement.steps - done

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 MOMENTS = ("in the ledger, not in the log", "one list of the last step sent", "disk full at an upload")
 
 
-# A sum that some offices have; a list of what was seen that some have.
-OF_HUB = ("one sum handed out", "one list handed on")
+# A sum that some offices have; an end of which some know.
+OF_HUB = ("one sum handed out", "one told that all is complete")
 # Workspaces without an agreement; offices that go on without who has started them.
 OF_REHEARSAL = ("one office has masked", "two offices started")
 KILLED = {
