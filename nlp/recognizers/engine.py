@@ -185,18 +185,18 @@ class Analyzer(AnalyzerEngine):
             artifacts: what the learned detector has found in the text.
         """
         found: dict[tuple[str, int, int, float], str] = {}
-        by_form: dict[tuple[int, int], str] = {}
+        by_form: dict[tuple[str, int, int], str] = {}
         recognizers, types = self._by_language[language]
         for recognizer in recognizers:
             for start, end, kind, score, name in _run(recognizer, text, types, artifacts):
                 if kind in types and score > 0:
                     found.setdefault((kind, start, -end, -score), name)
-                    if kind == "ORGANIZATION" and name != LEARNED:
-                        by_form[start, -end] = name
-        # A company that a rule finds too is sure, whatever a model thinks of it.
+                    if name != LEARNED and (kind == "ORGANIZATION" or text[start:end].islower()):
+                        by_form[kind, start, -end] = name
+        # A company, or a name in lower case, that a rule finds too is sure, whatever a model thinks of it.
         for kind, start, end, score in found:
-            if kind == "ORGANIZATION" and (start, end) in by_form:
-                found[kind, start, end, score] = by_form[start, end]
+            if (kind, start, end) in by_form:
+                found[kind, start, end, score] = by_form[kind, start, end]
         return [
             Span(start, -end, kind, -score, found[kind, start, end, score])
             for kind, start, end, score in _drop_contained(sorted(found))
