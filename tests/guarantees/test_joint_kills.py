@@ -20,12 +20,10 @@ from tests.deadlines import HANGS_AFTER
 ROOT = Path(__file__).parents[2]
 # A charge that the log lacks; a last step that one office has and another lacks; an upload half written.
 MOMENTS = ("in the ledger, not in the log", "one list of the last step sent", "disk full at an upload")
-
-
-# A sum that some offices have; an end of which some know.
-OF_HUB = ("one sum handed out", "one told that all is complete")
-# Workspaces without an agreement; offices that go on without who has started them.
-OF_REHEARSAL = ("one office has masked", "two offices started")
+# An end of which some offices know.
+OF_HUB = ("one told that all is complete",)
+# Offices that go on without who has started them.
+OF_REHEARSAL = ("two offices started",)
 KILLED = {
     "office": ("joint_kills", MOMENTS),
     "hub": ("joint_kills", OF_HUB),

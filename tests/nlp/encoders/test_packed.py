@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from lexveil.nlp.encoders.config import ModelConfig, Precision
-from lexveil.nlp.encoders.documents import encode_documents
 from lexveil.nlp.encoders.inputs import collate_tokens
 from lexveil.nlp.encoders.models import build_model
 from lexveil.nlp.encoders.packed import PackedLinear, choose_dtype, pack_linear_layers
@@ -33,8 +32,7 @@ def exact() -> PublicEncoder:
 
 
 def embeddings(encoder: PublicEncoder, texts: list[str]) -> np.ndarray:
-    found = [document.embedding for document in encode_documents(texts, encoder, length=32)]
-    return np.stack([embedding for embedding in found if embedding is not None])
+    return encoder.document_features([encoder.chunks(text, 32).ids for text in texts])
 
 
 @pytest.mark.parametrize("bias", [True, False])
