@@ -16,8 +16,6 @@ from deploy.build_kernel import build
 from lexveil.privacy.dp.clipping import kernel, recurrence
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
 
-pytestmark = pytest.mark.slow  # a compiler runs
-
 _RUNS = {"AVX512": ["AVX512", "AVX2"], "AVX2": ["AVX2"], "NEON": ["NEON"]}.get(
     kernel.choose_instructions(), []
 )
