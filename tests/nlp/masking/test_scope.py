@@ -271,6 +271,7 @@ def test_a_surrogate_is_never_a_name_of_the_matter() -> None:
     assert replaced != first
 
 
+@pytest.mark.slow
 def test_names_that_recur_in_every_piece_of_a_large_document_are_in_memory_once() -> None:
     names = [
         f"{first} {last}"

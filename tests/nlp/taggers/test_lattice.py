@@ -58,6 +58,7 @@ def test_a_text_is_read_alike_alone_and_beside_others() -> None:
     assert tagger.tag([]) == []
 
 
+@pytest.mark.slow
 def test_a_long_text_takes_no_more_memory_than_a_part_of_it() -> None:
     tagger = LatticeTagger.load()
     page = "".join(f"{one.replace('⟦', '').replace('⟧', '')}\n" for one in SENTENCES)

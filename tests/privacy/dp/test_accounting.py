@@ -77,6 +77,7 @@ def test_gaussian_dp_is_not_offered_and_would_fall_below():
     assert not [name for name in vars(accounting) if "gdp" in name.lower()]
 
 
+@pytest.mark.slow
 def test_epsilon_agrees_with_the_prv_accountant():
     """Of Opacus (Gopi, Lee & Wutschitz 2021): another implementation by other people."""
     from opacus.accountants import PRVAccountant
