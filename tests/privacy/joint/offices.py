@@ -8,7 +8,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,22 @@ def found_offices(count: int, weights: int, folder: Path, now: datetime.datetime
 
 def describe(error: BaseException) -> list[Any]:
     return [type(error).__name__, getattr(error, "office", None), str(error)]
+
+
+def find_blamed(summing: Any, evidence: Any, step: int) -> list[Any]:
+    """Flip a bit of each signed message in turn; return the error and the office that each is blamed on."""
+    blamed: list[Any] = []
+    for part in ("opened", "seen"):
+        for index in range(3):
+            messages = list(getattr(evidence, part))
+            changed = bytearray(messages[index])
+            changed[len(changed) // 2] ^= 4
+            messages[index] = bytes(changed)
+            try:
+                summing.recompute(step, replace(evidence, **{part: tuple(messages)}))
+            except Exception as error:
+                blamed.append(describe(error)[:2])
+    return blamed
 
 
 def run_offices(

@@ -43,7 +43,7 @@ def script(case: str, folder: Path) -> list[Any]:
     from lexveil.privacy.joint.mesh import Mesh, join_messages, split_messages
     from lexveil.privacy.joint.signing import Place, Signer
     from lexveil.privacy.joint.star import Star
-    from tests.privacy.joint.offices import Office, run_offices
+    from tests.privacy.joint.offices import Office, find_blamed, run_offices
 
     scheme = SumScheme(WEIGHTS, 2**40 if case != "office: beyond" else 2**32, 2)
     keys = SumKeys.generate()
@@ -126,7 +126,7 @@ def script(case: str, folder: Path) -> list[Any]:
             if case == "nothing" and at_hub:
                 return describe_frames()
             if case == "changed later":
-                return find_changes(adding, evidence)
+                return find_blamed(adding, evidence, STEPS - 1)
             return sums
 
     def describe_frames() -> Any:
@@ -149,22 +149,6 @@ def script(case: str, folder: Path) -> list[Any]:
                 for step in (0, 1)
             ),
         }
-
-    def find_changes(adding: EncryptedSumming, evidence: Any) -> list[Any]:
-        from tests.privacy.joint.offices import describe
-
-        blamed: list[Any] = []
-        for part in ("opened", "seen"):
-            for index in range(3):
-                messages = list(getattr(evidence, part))
-                changed = bytearray(messages[index])
-                changed[len(changed) // 2] ^= 4
-                messages[index] = bytes(changed)
-                try:
-                    adding.recompute(STEPS - 1, replace(evidence, **{part: tuple(messages)}))
-                except Exception as error:
-                    blamed.append(describe(error)[:2])
-        return blamed
 
     return run_offices(3, WEIGHTS, work)
 

@@ -36,7 +36,7 @@ def script(case: str) -> list[Any]:
     from lexveil.privacy.joint.mesh import Mesh
     from lexveil.privacy.joint.signing import Place, Signer
     from lexveil.privacy.joint.summing import OpenSumming, SecretSumming, Summing
-    from tests.privacy.joint.offices import Office, found_offices, run_offices
+    from tests.privacy.joint.offices import Office, find_blamed, found_offices, run_offices
 
     way, what = case.split(":")
     bound = 2**40 * WEIGHTS
@@ -91,25 +91,8 @@ def script(case: str) -> list[Any]:
                 assert (adding.recompute(step, evidence) == found).all()
                 sums.append(found.tolist())
             if what == "changed later":
-                return find_changes(adding, evidence)
+                return find_blamed(adding, evidence, 1)
             return sums
-
-    def find_changes(adding: Summing, evidence: Any) -> list[Any]:
-        """Flip a bit of each signed message in turn; return the office that each change is blamed on."""
-        from tests.privacy.joint.offices import describe
-
-        blamed: list[Any] = []
-        for part in ("opened", "seen"):
-            for index in range(3):
-                messages = list(getattr(evidence, part))
-                changed = bytearray(messages[index])
-                changed[len(changed) // 2] ^= 4
-                messages[index] = bytes(changed)
-                try:
-                    adding.recompute(1, replace(evidence, **{part: tuple(messages)}))
-                except Exception as error:
-                    blamed.append(describe(error)[:2])
-        return blamed
 
     return run_offices(3, WEIGHTS, work)
 
