@@ -52,6 +52,13 @@ _NAMED_EU = rf",? (?:- )?(?!(?:Mr|Mrs|Ms|Dr|Sir|Herrn?|Frau|Mme|The|In|It|On|At|
 _ALONE = tuple(
     make_rule(pattern, *needs)
     for pattern, *needs in (
+        # The country guidance of the tribunals for asylum: "MA (Draft evaders; risk) Eritrea CG [2007] UKAIT 00059".
+        (
+            rf"(?<!\w)[{UPPER}]{{1,3}}(?:(?:,| and| &) (?:[{UPPER}]{{1,3}}|Others|Ors|another))* \([^()\n]{{3,200}}\)(?: \([^()\n]{{3,40}}\))?(?: (?:[{UPPER}][\w'-]+|of|and|the)){{1,5}},? (?:CG )?\[\d{{4}}\] (?:UKAIT|UKIAT|UKUT) \d{{1,5}}(?: \(IAC\))?",
+            "UKAIT",
+            "UKIAT",
+            "UKUT",
+        ),
         (
             rf"[\[(]\d{{4}}[\])] (?:{_UK}|{_AUSTRALIA}|{_OTHERS})(?: (?:Civ|Crim|Admin|Ch|Comm|Fam|Pat|QB|KB|TCC|IPEC))? \d{{1,5}}(?: \([A-Z][A-Za-z&]*\))?(?:,? (?:at )?\[\d+\](?:-\[\d+\])?)?",
             "[",

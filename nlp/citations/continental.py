@@ -86,4 +86,8 @@ RULES = (
     make_rule(rf"\b(?:SSTS|STS|SSTC|STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH)(?: (?:de )?(?:[A-Z][a-z]\w+|Pleno|Sala \w+))?(?: de {_DATE}| de \d{{1,2}} [a-z]+ \d{{4}})(?: ?\((?:rec(?:urso|\.)?|RJ|ROJ|Roj|EDJ|RCUD|RC|rcud)[^)\n]{{1,40}}\))?", "ST", "AT", "SA", foreign=True),
     make_rule(r"\b(?:décision|[Dd]éc\.) n° ?\d{4}-\d{1,4} (?:DC|QPC|L|LP|AN|I)(?: du \d{1,2}(?:er)? [a-zéû]+ \d{4})?", "DC", "QPC", "LP", "AN", " L", " I"),
     make_rule(r"\b(?:[Ww]yrok(?:u|iem|ach|i)?|[Uu]chwał[aąyę]|[Pp]ostanowieni[eau]m?) (?:TK |Trybunału Konstytucyjnego )?z(?: dnia)? \d{1,2} [^\W\d]+ \d{4} r(?:\.|oku),?(?: \(?sygn\.(?: akt)?)? (?:P|K|SK|U|Kp|Ts|S) \d{1,3}/\d{2}", "yrok", "chwał", "ostanowieni"),
+    # Poland's supreme courts by the number alone; Hungary's codes; decisions of the Nordic courts.
+    make_rule(r"\b(?:S[ąa]d\w* Najwyższ\w+|SN|NSA)(?: w (?:uchwale|wyroku|postanowieniu))?,? (?:\(?sygn\.(?: akt)? )?(?:[IVX]{1,4} [A-Z][A-Za-z]{1,4}|[IVX]{1,3} [A-Z]{1,3}) \d{1,5}/\d{2,4}", "Najwyższ", "SN", "NSA"),
+    make_rule(r"\b(?:Ptk|Btk|Pp|Be|Mt|Kp|Ákr|Ket|Gt|Art|Csjt|Szja|Eht|Abtv|Bszi|Vht|Cstv|Ctv|Inytv)\. ?(?:\d{1,2}:)?\d{1,3}(?:/[A-Z])?\. ?§", "Ptk", "Btk", "Pp", "Be", "Mt", "Kp", "Ákr", "Ket", "Gt", "Art", "Csjt", "Szja", "Eht", "tv", "Bszi", "Vht", also=("§",)),
+    make_rule(r"\b(?:NJA|RÅ|RH|AD|MÖD|HFD|Rt\.|HR|KKO|KHO|UfR|U\.?|MAD|NOU|SOU) ?(?:19|20)\d\d(?:[:.-] ?\d{1,4}|,? s\. ?\d{1,4}|,? ref\. ?\d{1,3}|,? nr\.? ?\d{1,3})(?:[/. ][HVØ](?!\w))?", "NJA", "RÅ", "RH ", "AD ", "MÖD", "HFD", "Rt.", "HR", "KKO", "KHO", "UfR", "U ", "U.", "MAD", "NOU", "SOU"),
 )  # fmt: skip

@@ -62,6 +62,13 @@ _MEDICAL = (
     rf"|\b{_DISCOVERERS}-(?:Syndrom|Krankheit|Zeichen|Test|Kontraktur|Fraktur|Lähmung|Erkrankung)s?\b"
     rf"|\b(?:[Mm]orbo|[Mm]orbus|[Mm]aladie|[Ee]nfermedad|[Ss][íi]ndrome|[Ss]yndrom[ae]?|[Dd]oença|[Mm]al|[Cc]horoba|[Zz]esp[óo]ł|[Zz]iekte|[Ss]igne|[Ss]egno|[Ss]igno) (?:d[ei] |d['’]|van |von )?{_DISCOVERERS}a?\b"
 )
+# Acts that are known by whoever proposed them, or whom they are called after.
+_SPONSORS = (
+    r"(?:Sarbanes-Oxley|Dodd-Frank|Taft-Hartley|Glass-Steagall|Gramm-Leach-Bliley|Hart-Scott-Rodino|Hatch-Waxman|Bayh-Dole|McCain-Feingold|Magnuson-Moss|Davis-Bacon|Robinson-Patman|Norris-LaGuardia|"
+    r"McCarran-Ferguson|Smoot-Hawley|Leahy-Smith|Landrum-Griffin|Celler-Kefauver)(?: Act| Rule| [Rr]eport(?:ing)?)?"
+)
+_CALLED_AFTER = r"(?:Megan|Marsy|Sarah|Clare|Helen|Martyn|Jessica|Leandra|Kayden|Laura|Kari|Aimee|Caylee|Jenna|Harry|Finn|Ruth|Daniel|Jade|Natasha|Rob|Chelsea|Adam)['’]s [Ll]aw\b(?! (?:firms?|school|degree|practice|offices?|books?|clerk|studies))"
+
 # Programs, which detectors take for people or places.
 _PROGRAMS = r"Microsoft (?:Word|Excel|Outlook|Office|Teams|Windows|PowerPoint|Access)|Adobe (?:Acrobat|Reader|Photoshop|Sign)|Lotus Notes|Google (?:Maps|Drive|Docs|Earth)|Excel spreadsheets?"
 # Fonts that rules of court prescribe.
@@ -86,6 +93,7 @@ RULES = (
     ),
     make_rule(rf"{_UNTITLED}\b(?:(?:{_RARE})(?:[-/](?:{_RARE}|type|style))? {_THINGS}|{_PAIRS})\b", " "),
     make_rule(_MEDICAL, *"sign test yndrom isease palsy racture ontracture ymphoma arcoma umo score scale horea henomenon cyst esion hyroiditis riteria aralysis neuver noeuvre nventory sychosis ncephalopathy Krankheit Zeichen Test Lähmung rkrankung orb aladie nfermedad ndrome oença Mal mal horob esp iekte igne egno igno".split()),
+    make_rule(rf"\b(?:{_SPONSORS})\b|\b{_CALLED_AFTER}", "-", "aw"),
     make_rule(rf"\b(?:{_PROGRAMS})\b", "Microsoft", "Adobe", "Lotus", "Google", "Excel"),
     make_rule(rf"\b(?:{_FONTS})\b", "Roman", "School", "Arial", "Courier", "Anti", "Bookman", "Palatino", "Garamond", "Calibri", "Cambria", "Helvetica", "Verdana", "Tahoma", "CG "),
 )  # fmt: skip

@@ -20,7 +20,13 @@ from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, se
 from lexveil.nlp.detection.lists import StringLists
 from lexveil.nlp.detection.ordinary import drop_ordinary
 from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
-from lexveil.nlp.detection.people import drop_contradicted, retype_people, split_people, widen_people
+from lexveil.nlp.detection.people import (
+    complete_people,
+    drop_contradicted,
+    retype_people,
+    split_people,
+    widen_people,
+)
 from lexveil.nlp.detection.propagation import drop_implausible, propagate
 from lexveil.nlp.detection.windows import split_windows
 from lexveil.nlp.recognizers.own_rules import NO_RULES, OwnRules, compute_rules_digest
@@ -285,6 +291,7 @@ def _settle_document(
         if (span.start, span.end, span.type) not in seen
     ]
     spans = resolve_overlaps(text, [*first, *drop_touching(repeated, law)])
+    spans = complete_people(text, spans, law, language)
     return [_to_original(document, span) for span in lists.settle(text, spans)]
 
 

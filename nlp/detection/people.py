@@ -103,6 +103,11 @@ _CLAIM = re.compile(
     r"\s(?:Schadens?ersatz|Schmerzensgeld|Herausgabe|Rückgabe|Unterlassung|(?:Rück)?[Zz]ahlung|Auskunft|Unterhalt|Räumung|Vergütung|"
     r"Feststellung|Ersatz|Wertersatz|Zustimmung|Abfindung|Urlaub)\Z"
 )
+# The parts of a double-barrelled name beside the one that was found: "Roe-" of "Roe-Poe", "O'" of "O'Roe".
+_PARTS_BEFORE = re.compile(rf"(?<![\w'.-])(?:(?:[{UPPER}][^\W\d_]+-)+|(?:[ODÓ]|Mc|Mac)')\Z")
+_PARTS_AFTER = re.compile(rf"(?:-[{UPPER}][^\W\d_]+)+(?!\w)")
+_LONGEST_PARTS = 48
+_PREFIXES = frozenset("non anti pro ex pre post co inter intra trans mid vice sub all self pan".split())  # noqa: SIM905
 # Between two parts of one name on one line.
 _JOINT = re.compile(r"[ -]|(?: [A-Z]\.)? ")
 
@@ -185,6 +190,43 @@ def widen_people(text: str, spans: Sequence[Span]) -> list[Span]:
         else span
         for span in spans
     ]
+
+
+def complete_people(
+    text: str, spans: Sequence[Span], law: Sequence[tuple[int, int]], language: str
+) -> list[Span]:
+    """Return the spans with each person's double-barrelled name whole: all of "Roe-Poe", where Poe was found.
+
+    Args:
+        text: normalized text.
+        spans: its sorted spans, without overlaps.
+        law: citations, which no name enters.
+        language: ISO 639-1 code of the text, or "": a language that capitalizes its nouns also joins them to
+            names ("Roe-Gutachten").
+    """
+    result: list[Span] = []
+    for index, span in enumerate(spans):
+        if span.type == "PERSON" and not has_han(text[span.start : span.end]):
+            least = max(result[-1].end if result else 0, span.start - _LONGEST_PARTS)
+            most = spans[index + 1].start if index + 1 < len(spans) else len(text)
+            before = _PARTS_BEFORE.search(text, least, span.start)
+            after = None if language in _NOUNS else _PARTS_AFTER.match(text, span.end, most)
+            start = before.start() if before and _are_name_parts(before.group()) else span.start
+            end = after.end() if after and _are_name_parts(after.group()) else span.end
+            if (start, end) != (span.start, span.end) and not _enters(start, end, law):
+                span = replace(span, start=start, end=end)
+        result.append(span)
+    return result
+
+
+def _are_name_parts(parts: str) -> bool:
+    words = parts.strip("-").casefold().split("-")
+    return not any(word in known for word in words for known in (_NO_NAMES, _PREFIXES, PLACES, FORM_LABELS))
+
+
+def _enters(start: int, end: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    index = bisect_left(ranges, (end,)) - 1
+    return index >= 0 and ranges[index][1] > start
 
 
 def drop_contradicted(text: str, spans: Iterable[Span]) -> list[Span]:

@@ -235,6 +235,11 @@ def _lower_words(text: str) -> frozenset[str]:
     return frozenset(filter(str.islower, set(_LOWER_WORD.findall(text))))
 
 
+def _fold(word: str) -> str:
+    """Return a word in lower case, with one i: Turkish writes İ and ı beside I and i."""
+    return word.casefold().replace("i\u0307", "i").replace("ı", "i")
+
+
 def _find_mentions(text: str, names: dict[tuple[str, ...], str], language: str) -> Iterator[Span]:
     if not names:
         return
@@ -243,7 +248,7 @@ def _find_mentions(text: str, names: dict[tuple[str, ...], str], language: str) 
         names = names | {(form,): "PERSON" for form in _list_genitives(names, lower)}
     by_first_word = _index_forms(names, lower)
     for first, word in _find_words(text, by_first_word):
-        for form in by_first_word[word.casefold()]:
+        for form in by_first_word[_fold(word)]:
             end = _match_form(text, first, form.words)
             if end and (form.certain or _is_within_sentence(text, first)):
                 start = _include_initials(text, first, language) if form.type == "PERSON" else first
@@ -263,7 +268,7 @@ def _find_words(text: str, folded: Container[str]) -> Iterator[tuple[int, str]]:
     """Yield each place where one of some words stands, in whatever case, with the word as it is written."""
     automaton = ahocorasick.Automaton()
     for word in set(_WORD.findall(text)):
-        if word.casefold() in folded:
+        if _fold(word) in folded:
             automaton.add_word(word, word)
     if not automaton:
         return
@@ -299,7 +304,7 @@ def _index_forms(names: dict[tuple[str, ...], str], lower: Set[str]) -> dict[str
     by_first_word: dict[str, list[_Form]] = {}
     for name, kind in names.items():
         for form in _list_forms(name, kind, lower):
-            bucket = by_first_word.setdefault(form.words[0].casefold(), [])
+            bucket = by_first_word.setdefault(_fold(form.words[0]), [])
             if form not in bucket:
                 bucket.append(form)
     for bucket in by_first_word.values():
@@ -365,7 +370,7 @@ def _match_form(text: str, first: int, form: tuple[str, ...]) -> int | None:
         if found is None:
             return None
         word = found.group()
-        if word.casefold() != expected.casefold() or (expected[0].isupper() and not word[0].isupper()):
+        if _fold(word) != _fold(expected) or (expected[0].isupper() and not word[0].isupper()):
             return None
         if number and not _JOINT.fullmatch(text, end, found.start()):
             return None

@@ -19,6 +19,7 @@ _POLISH = """
     a: owi: em: iem: ie: u: e: owie: ów: om: ami: ach: a:o owi:o em:o iem:o ie:o y:e
     ka:ek kowi:ek kiem:ek ku:ek ca:ec cowi:ec cem:ec ca:iec cowi:iec cem:iec ła:eł łowi:eł łem:eł la:el lowi:el lem:el
     cie:ta dzie:da rze:ra le:ła ce:ka dze:ga sze:cha ście:sta cie:t dzie:d rze:r le:ł
+    scy:ski ccy:cki dzcy:dzki skich:ski ckich:cki skimi:ski ckimi:cki scy:ska ccy:cka skich:ska ckich:cka
     nia:ń niowi:ń niem:ń sia:ś siowi:ś siem:ś cia:ć ciowi:ć ciem:ć
 """
 _CZECH = """

@@ -12,7 +12,7 @@ _NAME = rf"(?:[dlDL]['’])?[{UPPER}0-9][\w'’.-]*(?: (?:(?:de|du|des|del|della
 _TOWN = rf"[{UPPER}][\w'’-]+(?:[ -](?:(?:de|du|des|del|di|da|do|dos|la|le|les|el|sur|sous|en|aan|op|van|nad) ){{0,2}}[{UPPER}][\w'’-]+){{0,3}}"
 _NUMBER = r"(?:[nN][.°ºo]{0,2}\s?)?\d{1,5}(?: ?(?:bis|ter|quater))?(?: ?[A-Za-z])?(?:[/-]\d{1,4}[A-Za-z]?)?(?![\w/])"
 _TAIL = r"(?:,? (?:(?:bât(?:iment)?|esc|appt|apt|piso|portal|int|scala|andar|apto|bloco|m|lok|bus|stan)\.? ?[\w.ºª°-]{1,6}|\d{1,2}\.?[ºª°][ -]?\w{0,6})){0,3}"
-_POSTCODE = rf"(?:(?:[A-Z]{{1,2}}-)?\d{{4,5}}(?:-\d{{3}})?|\d{{2}}-\d{{3}}|\d{{4}} ?[A-Z]{{2}}) {_TOWN}"
+_POSTCODE = rf"(?:(?:[A-Z]{{1,2}}-)?\d{{4,5}}(?:-\d{{3}})?|\d{{2}}-\d{{3}}|\d{{4}} ?[A-Z]{{2}}|(?:SE?-)?\d{{3}} \d{{2}}) {_TOWN}"
 _CITY = rf"(?:,?\s{{1,3}}(?:à |a |w |te |in )?(?:{_POSTCODE}|(?<=, ){_TOWN}))?"
 # The number before the street, and after it.
 _STREET_FR = CONTINENTAL.compile(

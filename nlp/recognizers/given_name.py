@@ -49,10 +49,10 @@ _LISTED_BEFORE_GIVEN = re.compile(
 )
 _REST_OF_GIVEN = re.compile(rf"(?:[ -][{UPPER}][{LOWER}]+)?(?![\w'-])")
 _END_OF_ITEM = re.compile(r"[ \t]*(?:\n|\Z|[,;(])")
-_FAMILY = rf"(?:{PARTICLE.upper()} )?[{UPPER}]{{2,}}(?:[-' ][{UPPER}]{{2,}})?|(?:{PARTICLE} )?(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-' ][{UPPER}][{LOWER}]+)?"
+_FAMILY = rf"(?:{PARTICLE.upper()} )?(?:[ODLÓ]'|Mc|Mac)?[{UPPER}]{{2,}}(?:[-' ][{UPPER}]{{2,}})?|(?:{PARTICLE} )?(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-' ][{UPPER}][{LOWER}]+)?"
 # "ROE, Ada" anywhere, "Roe, Ada" in a list or an index.
 _COMMA = re.compile(
-    rf", ([{UPPER}][{LOWER}]+|[{UPPER}]{{3,}})(?:[ -](?:[{UPPER}][{LOWER}]+|[{UPPER}]\.?))?(?![\w'-])"
+    rf", ?([{UPPER}][{LOWER}]+|[{UPPER}]{{3,}})(?:[ -](?:[{UPPER}][{LOWER}]+|[{UPPER}]\.?))?(?![\w'-])"
 )
 _BEFORE_COMMA = re.compile(rf"(?<![\w'-])({_FAMILY})\Z")
 _LONGEST = 48
@@ -79,7 +79,7 @@ _ROLE_BEFORE = re.compile(
     r"témoin|patiente?|salariée?|locataire|prévenue?|testigo|testimone|świadek|getuige)) "
 )
 _LIST_AFTER = re.compile(
-    r" *(?:[;\n)|\t]|\.{2,}|\.?\s*\Z|\.\s*\n|,? (?:was|is|has|had|born|aged|who|geb|stanowisko)\b|, )"
+    r" *(?:[;\n()|\t]|\.{2,}|\.?\s*\Z|\.\s*\n|,? (?:was|is|has|had|born|aged|who|geb|stanowisko)\b|, )"
 )
 # "K.S. Roe" and "Roe K.S.".
 _INITIALS = re.compile(rf"(?<![\w.'&-])[{UPPER}]\.(?: ?[{UPPER}]\.){{1,3}}")
@@ -88,6 +88,12 @@ _BEFORE_INITIALS = re.compile(rf"(?<![\w.'&-])([{UPPER}][{LOWER}]{{2,}}) \Z")
 _WITH_INITIAL = re.compile(
     rf"(?<![\w.'&-])([{UPPER}][{LOWER}]{{2,}}) [{UPPER}]\. ([{UPPER}][{LOWER}]{{2,}})(?![\w'&-])"
 )
+# A first name that shares the surname after the next: "Ada and Bo Roe".
+_SHARING = re.compile(
+    rf"(?<![\w.'-])((?:[{UPPER}][{LOWER}]{{2,}}, ){{0,4}}[{UPPER}][{LOWER}]{{2,}}),? (?:and|&|und|et|y|e|i|en|og|och|ja|oraz) ([{UPPER}][{LOWER}]{{2,}}) ((?:{PARTICLE} )?(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+)(?![\w'])"
+)
+# First names side by side: "Ada/Bo", "Ada + Bo".
+_PAIR = re.compile(rf"(?<![\w.'/-])([{UPPER}][{LOWER}]{{2,}}) ?[/+] ?([{UPPER}][{LOWER}]{{2,}})(?![\w'/-])")
 _GOES_ON = re.compile(rf" ?[{UPPER}\d]")
 
 
@@ -107,6 +113,7 @@ class GivenNameRecognizer(RuleRecognizer):
         yield from find_inverted(text)
         yield from _find_initialed(text)
         yield from _find_with_initial(text)
+        yield from _find_sharing(text)
 
 
 def _find_last(text: str, first: re.Match[str]) -> Iterator[Finding]:
@@ -181,6 +188,22 @@ def _find_initialed(text: str) -> Iterator[Finding]:
         if name and not is_common(name.group(1).casefold()):
             start, end = min(initials.start(), name.start()), max(initials.end(), name.end())
             yield Finding(start, end, "PERSON", GUESSED)
+
+
+def _find_sharing(text: str) -> Iterator[Finding]:
+    """Yield first names before one that has the surname of both, or beside another: "Ada and Bo Roe", "Ada/Bo"."""
+    for people in _SHARING.finditer(text):
+        if not is_given_name(people.group(2).casefold()) or is_common(people.group(3).casefold()):
+            continue
+        for first in _FIRST.finditer(text, *people.span(1)):
+            word = first.group().casefold()
+            if may_be_given_name(word) and not is_common(word):
+                yield Finding(*first.span(), "PERSON", SHAPED)
+    for pair in _PAIR.finditer(text):
+        words = [word.casefold() for word in pair.groups()]
+        if any(map(is_given_name, words)) and not any(is_common(word) or is_ordinary(word) for word in words):
+            yield Finding(*pair.span(1), "PERSON", SHAPED)
+            yield Finding(*pair.span(2), "PERSON", SHAPED)
 
 
 def _find_with_initial(text: str) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ _LABELED = SHARED.compile(
     r"|social security|SSN|SIN|TIN|EIN|ITIN|tax(?:payer)? (?:identification|id|reference)|tax id|national (?:insurance|id(?:entity|entification)?)"
     r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|green card|membership|student (?:id|no|number)|NMC|GMC|HCPC|NPI|PIN|warrant card|collar|alien registration|A-number|badge"
     r"|bar (?:no|number|roll)|SBN|state bar|inmate|prisoner|booking|employee (?:id|no|number)|employer identification"
-    r"|alien (?:no|number)|A-?file|A#|BRP|residence permit|travel document|DNI|NIE|CUI[TL]|RUT|CURP|RFC|OIB|JMBG|KRS|REGON|KvK|SIREN|SIRET|C\.? ?F(?=\.)|P\.? ?IVA|R\.? ?N(?=\.)|UTR|IRN|individual reference number|cédula(?: de ciudadanía)?|(?:patient|hosp(?:ital)?|unit|chart) (?:id|no|number)|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
+    r"|alien (?:no|number)|A-?file|A#|BRP|residence permit|travel document|DNI|NIE|CUI[TL]|RUT|CURP|RFC|OIB|JMBG|KRS|REGON|KvK|SIREN|SIRET|C\.? ?F(?=\.)|P\.? ?IVA|R\.? ?N(?=\.)|UTR|IRN|individual reference number|cédula(?: de ciudadanía)?|(?:patient|hosp(?:ital|\.)?|unit|chart) (?:id|no|number)|PNC(?:ID| ?ID)?|CRO|CHI|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
     r"|registration|registered (?:no|number)|VAT(?: registration)?|PESEL|NIP|BSN|CPF|CNPJ|codice fiscale|Steuer-?ID"
     r"|Steueridentifikationsnummer|Steuernummer|USt-?Id(?:Nr)?|Personalausweis|Reisepass|Personalausweisnummer"
     r"|Sozialversicherungsnummer|HRB|HRA)\b"
@@ -53,11 +53,15 @@ _LABELED = SHARED.compile(
     + r"((?=[A-Z\d./ -]*\d)(?:[A-Z]{2} (?=[A-Z]\d))?[A-Z]{0,4}[ -]?\d[A-Z\d]*(?:[ ./-][A-Z\d]*\d[A-Z\d]*){0,5})(?!\w)"
 )
 _LABELED_ZH = SHARED.compile(
-    r"(?:身份证号?码?|公民身份号码|公民身份证号码?|护照号?码?|驾驶证号?码?|社会信用代码|证件号码?|车牌号?码?|执业证号)[为是:,\s]*"
+    r"(?:身[份分]证(?:统一)?(?:字号|编号|号?码?)|国民身分证统一编号|居留证(?:统一证号|号码?)|健保卡号|公民身份号码|公民身份证号码?|护照号?码?|驾驶证号?码?|社会信用代码|证件号码?|车牌号?码?|执业证号)[为是:,\s]*"
     rf"([A-Z\d{HAN}]?[A-Z\d*]{{4,20}})"
 )
 _BRAZILIAN = SHARED.compile(
     r"(?<![\w.])\d{3}\.\d{3}\.\d{3}-\d{2}(?!\w)|(?<![\w.])\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}(?!\w)"
+)
+# Accounts of the messengers and payment services of China.
+_MESSENGER_ZH = SHARED.compile(
+    r"(?:微信|QQ|抖音|快手|支付宝|微博|小红书|陌陌)(?:账户|账?号码?|名|ID|昵称)?[为是:,\s]{0,3}(?<![A-Za-z0-9])([A-Za-z][\w-]{4,29}|\d{5,12})(?![\w@])",
 )
 # A number this long that counts nothing identifies somebody, whoever issued it.
 _LONG = SHARED.compile(
@@ -145,6 +149,7 @@ class LexveilIdentityRecognizer(RuleRecognizer):
             ),
         )
         yield from find_matches(text, "ID_NUMBER", _BARE, _LONG)
+        yield from find_matches(text, "ID_NUMBER", LABELED, _MESSENGER_ZH, group=1)
         yield from find_matches(text, "ID_NUMBER", LABELED, _PLOTS, group=1)
         for pattern, fewest in (
             (_LABELED, _FEWEST_DIGITS),

@@ -151,6 +151,10 @@ ABBREVIATIONS = frozenset(
 )
 _HEAD = 3000
 _CASE_OF = ENGLISH.compile(rf"(?:[Ii]n the case of|CASE OF) ({NAME}(?: and Others| AND OTHERS)?) v\.")
+# The list of a criminal court: "R v Roe (Ada) 01YE1234519".
+_PROSECUTED = ENGLISH.compile(
+    rf"(?m)^[ \t]*(?:\d{{1,3}}[.)]?[ \t]+)?(?:R|Regina|Rex) (?:v|-v-)\.? ({_WORD}(?:[ -]{_WORD})?)(?: \(({_WORD}(?: {_WORD})?)\))?"
+)
 _IN_RE = ENGLISH.compile(
     rf"(?m)^[ \t]*(?:In re|IN RE|In the Matter of|IN THE MATTER OF|Estate of|ESTATE OF)(?: the)?:?[ \t]+({NAME})"
 )
@@ -175,6 +179,8 @@ _IN_CONTEXT: tuple[tuple[Pattern, int, float, bool], ...] = (
     (_LABEL, 1, LABELED, False),
     (_SIGNATURE, 1, CHECKED - 0.05, True),
     (_IN_RE, 1, SHAPED, False),
+    (_PROSECUTED, 1, SHAPED, True),
+    (_PROSECUTED, 2, SHAPED, True),
     (_UNDERSIGNED, 1, SHAPED, False),
     (_LATE, 1, SHAPED, False),
     (_MAIDEN, 1, SHAPED, True),
@@ -200,7 +206,8 @@ class EnglishPersonRecognizer(RuleRecognizer):
         """Yield the names of people in `text`."""
         for pattern, group, score, single in _IN_CONTEXT:
             for match in pattern.finditer(text):
-                yield from split_names(text, *match.span(group), score, single=single)
+                if match.group(group):
+                    yield from split_names(text, *match.span(group), score, single=single)
         for match in _INVERTED.finditer(text):
             yield Finding(*match.span(1), "PERSON", SHAPED)
         yield from _find_called(text)

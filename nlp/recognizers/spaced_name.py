@@ -1,4 +1,4 @@
-"""Names in spaced capitals, as headings have them: "A D A   R O E"."""
+"""Names in spaced capitals, as headings have them, and spelled ones: "A D A   R O E", "R-O-E"."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from lexveil.nlp.recognizers.base import SHAPED, SHARED, Finding, RuleRecognizer
 
 _WORD = rf"[{UPPER}](?: ?-? ?[{UPPER}']){{2,30}}"
 _SPACED = SHARED.compile(rf"(?<![\w.-])(?=[{UPPER}] [{UPPER}'-] ){_WORD}(?: {{2,4}}{_WORD}){{0,4}}(?![\w.-])")
+_SPELLED = SHARED.compile(rf"(?<![\w-])[{UPPER}](?:-[{UPPER}]){{2,20}}(?![\w-])")
 _GAP = re.compile(" {2,}")
 
 
 class SpacedNameRecognizer(RuleRecognizer):
-    """A first name and what stands beside it in spaced capitals, and the words of it alone."""
+    """A first name and what stands beside it in spaced capitals, its words alone, and spelled names."""
 
     TYPES = ("PERSON",)
 
@@ -30,6 +31,10 @@ class SpacedNameRecognizer(RuleRecognizer):
         for run in runs:
             if names.intersection(map(_join, _GAP.split(run.group()))):
                 yield Finding(*run.span(), "PERSON", SHAPED)
+        for spelled in _SPELLED.finditer(text):
+            word = spelled.group().replace("-", "")
+            if is_given_name(word.casefold()) or re.search(rf"(?<!\w){word.capitalize()}(?!\w)", text):
+                yield Finding(*spelled.span(), "PERSON", SHAPED)
 
 
 def _join(word: str) -> str:

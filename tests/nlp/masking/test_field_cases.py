@@ -14,7 +14,10 @@ import pytest
 from lexveil.nlp.masking.policy import Preset
 from lexveil.pipeline.masking.texts import mask_texts
 from lexveil.pipeline.settings import MaskSettings
-from tests.nlp.masking.field_cases import CASES, Case
+from tests.nlp.masking import field_cases, field_cases_parts
+from tests.nlp.masking.field_cases import Case
+
+CASES = (*field_cases.CASES, *field_cases_parts.CASES)
 
 
 @cache
