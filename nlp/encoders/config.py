@@ -277,6 +277,11 @@ def takes_tokens(kind: Kind) -> bool:
     return kind in LSTMS or kind in TRANSFORMERS
 
 
+def trains_features(kind: Kind) -> bool:
+    """Return True if training changes what a model of this kind makes of a document, not only its head."""
+    return kind == "mlp" or takes_tokens(kind)
+
+
 def _has_hidden_layer(kind: Kind) -> bool:
     return kind != "linear" and kind not in TRANSFORMERS
 

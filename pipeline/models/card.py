@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from lexveil.nlp.encoders.config import Kind
+from lexveil.nlp.encoders.config import Kind, trains_features
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.workspace.storage import read_json, write_bytes, write_json
 
@@ -111,6 +111,16 @@ class ModelCard:
             f"# {self.name}\n\n{self.statement}\n\n| | |\n|---|---|\n{rows}\n\n## Not covered\n{gaps}\n"
             f"{_AUDIT_HEAD}{format_audit({})}\n"
         )
+
+
+def describe_learning(kind: Kind) -> str:
+    """Describe in one sentence what the features of a kind of model owe to its training."""
+    if trains_features(kind):
+        return (
+            "Features come from weights that were trained for this model's labels: they suit these, and "
+            "other questions often less than those of a linear model, which come from public weights."
+        )
+    return "Features come from public weights alone: training changed only the head that reads them."
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from lexveil.pipeline.masking.decisions import REASONS
-from lexveil.pipeline.models.card import NOT_COVERED, format_audit
+from lexveil.pipeline.models.card import NOT_COVERED, describe_learning, format_audit
 from lexveil.pipeline.models.scoring import DenoisingScores, Scores
 from lexveil.pipeline.reports.charts import (
     ACCENT,
@@ -157,6 +157,7 @@ def render_report(workspace: Workspace, summary: RunSummary) -> str:
             not_covered=[line.format(unit=card["unit"]) for line in NOT_COVERED],
             utility=_build_utility_rows(summary.evaluation),
             attention=_list_attention(summary),
+            learned=describe_learning(card["kind"]),
             query=_write_query(workspace),
             workspace=str(workspace.root),
             features=format_features_path(workspace),

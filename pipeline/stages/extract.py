@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lexveil.nlp.encoders.documents import extract as extract_features
 from lexveil.nlp.encoders.storage import ModelLoadError, read_config
+from lexveil.pipeline.models.card import describe_learning
 from lexveil.pipeline.models.encoding import (
     encoded_folder,
     get_encoding,
@@ -171,6 +172,7 @@ def _build_lineage(workspace: Workspace, saved: SavedModel, run: str | None) -> 
         model=saved.name,
         weights=weights,
         statement=saved.statement,
+        learned=describe_learning(saved.kind),
         settings=compute_digest(made_by),
         code=code_digest(__name__),
         program=metadata.version("lexveil"),

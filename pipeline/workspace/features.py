@@ -37,6 +37,7 @@ class Lineage:
         model: name of the model.
         weights: SHA-256 of the model's weights.
         statement: which guarantees hold and which do not.
+        learned: what the features owe to the training.
         settings: digest of all settings that a row depends on: masking, encoding, extraction.
         code: digest of the program.
         program: version of the program.
@@ -47,6 +48,7 @@ class Lineage:
     model: str
     weights: str
     statement: str
+    learned: str
     settings: str
     code: str
     program: str

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lexveil.nlp.encoders.config import LOGIT_SCALES, Kind, ModelConfig, takes_tokens
+from lexveil.nlp.encoders.config import LOGIT_SCALES, Kind, ModelConfig, takes_tokens, trains_features
 from lexveil.nlp.encoders.heads import PolynomialHead
 from lexveil.nlp.encoders.inputs import Inputs, TokenBatch, collate_tokens
 from lexveil.nlp.encoders.losses import classification_loss, denoising_loss
@@ -47,6 +47,7 @@ def test_only_plain_layers_are_trained_and_each_of_them_is(kind: Kind, tiny: Pub
     owners = [m for m in model.modules() if any(True for _ in m.parameters(recurse=False))]
     trained = [m for m in owners if any(p.requires_grad for p in m.parameters(recurse=False))]
     assert all(type(m) in (nn.Linear, nn.LSTM, nn.LayerNorm, nn.Embedding) for m in trained)
+    assert trains_features(kind) is any(p.requires_grad for p in model.body.parameters())
     nn.init.normal_(model.output.weight)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lexveil.pipeline.errors import TrainingRefusedError
+from lexveil.pipeline.models.card import describe_learning
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.workspace import tables
@@ -45,6 +46,7 @@ def test_the_file_says_what_is_and_is_not_private(finished_once: Finished) -> No
         assert json.loads(metadata[b"lexveil"])["schema"] == tables.SCHEMA_VERSION
         assert metadata[b"lexveil.privacy_statement"].decode() == card["statement"]
         assert metadata[b"lexveil.model"].decode() == card["name"]
+        assert metadata[b"lexveil.learned"].decode() == describe_learning(card["kind"])
     assert "not differentially private" in card["statement"]
 
 
