@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_bytes
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from safetensors.torch import save as save_bytes
 from torch import Tensor
 
@@ -148,10 +148,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _write(model: FeatureModel, folder: Path, trained: dict[str, Tensor]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.cpu().contiguous() for name, value in trained.items()}
-    weights = folder / WEIGHTS
-    if _is_local(weights):
-        save_file(state, weights)
-    else:
-        weights.write_bytes(save_bytes(state))
+    # Not by safetensors' own writing of files, whose error is no OSError where the disk is full.
+    (folder / WEIGHTS).write_bytes(save_bytes(state))
     config = json.dumps(model.config.to_json(), ensure_ascii=False, indent=2)
     (folder / CONFIG).write_text(config + "\n", encoding="utf-8")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import random
+import resource
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +55,18 @@ def test_a_model_comes_back_as_it_was(kind: Kind, tiny: PublicEncoder, tmp_path:
         assert torch.equal(value, again.state_dict()[name])
     encoded = encode_documents(["The lease ends.", "Rent."], tiny, get_input_kind(model.config), None, 32)
     np.testing.assert_allclose(extract(model, encoded).logits, extract(again, encoded).logits, atol=1e-5)
+
+
+def test_a_full_disk_is_an_error_of_the_system(tiny: PublicEncoder, tmp_path: Path) -> None:
+    """It used to be an internal error: safetensors' own writing of files hides what the system says."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))  # no file grows beyond
+    try:
+        with pytest.raises(OSError) as raised:
+            save_model(trained("linear", tiny), tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert raised.value.errno == errno.EFBIG
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
