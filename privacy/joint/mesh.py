@@ -25,7 +25,7 @@ _MESSAGE, _STREAM = b"m", b"s"
 _STREAMED = "comparison of norms"
 _HEADER_BYTES, _LENGTH_BYTES = 9, 8
 # Whoever speaks another version of this protocol is named as such, whatever follows.
-_VERSION = "lexveil-joint/2"
+_VERSION = "lexveil-joint/3"
 _MOST_BYTES = 2**31
 # Messages of one office that wait to be read; further ones stay in its own connection.
 _MOST_WAITING = 8

@@ -53,13 +53,15 @@ class EquivocationError(Exception):
 
 
 class SumRefusedError(Exception):
-    """What the hub has handed out is no sum of what the offices may send; it is not known who is at fault."""
+    """What the hub has handed out is no sum of what the offices have sent; it is not known who is at fault.
 
-    def __init__(self, step: int) -> None:
-        super().__init__(
-            f"the sum of step {step} is longer than all uploads can make it: an office or the hub has not "
-            "followed the protocol"
-        )
+    Attributes:
+        lacking: Index of the office whose upload alone is not in the sum; None: that is not it.
+    """
+
+    def __init__(self, step: int, lacking: int | None = None) -> None:
+        super().__init__(f"the sum of step {step} is not that of what all offices have sent")
+        self.lacking = lacking
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ def found_offices(count: int, weights: int, folder: Path, now: datetime.datetime
 
 
 def describe(error: BaseException) -> list[Any]:
-    return [type(error).__name__, getattr(error, "office", None), str(error)]
+    office = getattr(error, "office", getattr(error, "lacking", None))
+    return [type(error).__name__, office, str(error)]
 
 
 def find_blamed(summing: Any, evidence: Any, step: int) -> list[Any]:
