@@ -444,28 +444,30 @@ def test_commands_exist() -> None:
     for service in compose()["services"].values():
         if service.get("command") and "build" in service:
             check_command(service["command"])
-    for name, restarts in (("lexveil.service", "always"), ("lexveil-join.service", "on-failure")):
-        unit = configparser.ConfigParser(strict=False, interpolation=None)
-        unit.optionxform = str  # type: ignore[assignment,method-assign]
-        unit.read(DEPLOY / name)
+    for path in DEPLOY.glob("*.service"):
+        unit = read_unit(path.name)
         program, *words = shlex.split(unit["Service"]["ExecStart"])
         assert Path(program).name == "lexveil"
         check_command(words)
-        assert unit["Service"]["Restart"] == restarts
+        assert unit["Service"]["Restart"] == ("always" if path.name == "lexveil.service" else "on-failure")
 
 
-def test_an_office_of_a_joint_training_is_started_again_unless_it_is_refused() -> None:
-    from lexveil.pipeline.errors import AgreementError, BudgetRefusedError, JointTrainingError
-
+def read_unit(name: str) -> configparser.ConfigParser:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(DEPLOY / "lexveil-join.service")
+    unit.read(DEPLOY / name)
+    return unit
+
+
+@pytest.mark.parametrize("who", ["join", "hub"])
+def test_who_trains_together_is_started_again_unless_it_is_refused(who: str) -> None:
+    from lexveil.pipeline.errors import AgreementError, BudgetRefusedError, JointTrainingError
+
+    unit = read_unit(f"lexveil-{who}.service")
     prevented = {int(code) for code in unit["Service"]["RestartPreventExitStatus"].split()}
     assert {AgreementError.exit_code, BudgetRefusedError.exit_code} <= prevented
     assert JointTrainingError.exit_code not in prevented
-    together = configparser.ConfigParser(strict=False, interpolation=None)
-    together.optionxform = str  # type: ignore[assignment,method-assign]
-    together.read(DEPLOY / "lexveil.service")
+    together = read_unit("lexveil.service")
     for name in (
         "NoNewPrivileges",
         "PrivateTmp",
@@ -475,6 +477,17 @@ def test_an_office_of_a_joint_training_is_started_again_unless_it_is_refused() -
         "StateDirectoryMode",
     ):
         assert unit["Service"][name] == together["Service"][name]
+
+
+def test_the_hub_has_no_documents_and_no_database() -> None:
+    """The offices' key is nowhere either: it is a file that only offices are given."""
+    service = compose()["services"]["hub"]
+    assert set(service["environment"]) == {"HOME", "LEXVEIL_MASTER_KEY"}
+    assert [volume.split(":")[0] for volume in service["volumes"]] == ["hub", "${AGREEMENT"]
+    assert "depends_on" not in service
+    for words in (service["command"], shlex.split(read_unit("lexveil-hub.service")["Service"]["ExecStart"])):
+        assert {"join", "hub"} <= set(words)
+        assert "train" not in words
 
 
 def test_the_commands_of_comments_exist() -> None:
