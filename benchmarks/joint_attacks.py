@@ -3,17 +3,19 @@
     python -m benchmarks.joint_attacks [--quick] [--epsilon 8] [--seeds 1] [--cache FOLDER]
 
 Five offices with their own kinds of contracts, as in `benchmarks.joint`, train the linear head. The first
-office is attacked; half of its contracts do not take part. `lone_*`: one owner is drawn alone in the first
-step. `read`: the feature row is read (cosine above .999); `classes`: its class, over the most frequent one's
-share; `recognized`: which owner it is, over chance. `membership_*`: area under the curve over one half, from
-the sums of all steps, between contracts of the first office that take part and others. `tokens_*`: a document
-of 32 tokens alone in a step of an LSTM; all tokens are compared with the span of the first layer's gradient.
+office is attacked; half of its contracts, drawn by the seed, do not take part. `lone_*`: one owner is drawn
+alone in the first step. `read`: the feature row is read (cosine above .999); `classes`: its class, over the
+most frequent one's share; `recognized`: which owner it is, over chance. `membership_*`: area under the curve
+over one half, from the sums of all steps, between contracts of the first office that take part and others.
+`tokens_*`: a document of 32 tokens alone in a step of an LSTM; all tokens are compared with the span of the
+first layer's gradient.
 `sum_t0`, `t1`, `t2`: so many offices collude, and put in nothing themselves; `office`: all others do. With
-several seeds, noise and sampling are drawn anew, and figures are means.
+several seeds, who takes part, noise and sampling are drawn anew, and figures are means;
+`interval_over_seeds` (95 %, Student) is that of the mean.
 
 `allowed_*` is the most over chance that any attacker could reach against the noise that is left, by the
-accounting: epsilon is a bound on this, and not zero. `intervals` in the details (95 %, of one seed) have the
-owners as chance: Clopper & Pearson 1934 for shares, Hanley & McNeil 1982 for areas under the curve.
+accounting: epsilon is a bound on this, and not zero. `intervals` in the details (95 %, of the first seed)
+have the owners as chance: Clopper & Pearson 1934 for shares, Hanley & McNeil 1982 for areas under the curve.
 """
 
 from __future__ import annotations
@@ -131,7 +133,6 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     encoded = encode_records(records, "embedding", "embedding", arguments.cache)
     split = split_records(records, encoded, "owner", None)
     parts = deal_out(split)
-    attacked = halve(parts[0])
     settings = TrainSettings(
         model="linear", epsilon=arguments.epsilon, delta=DELTA["owner"], representation="embedding"
     )
@@ -153,6 +154,11 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         details[f"seeds_{view}"] = [
             [round(one, 4) for one in both] for both in zip(recognized, areas, strict=True)
         ]
+        if len(found) > 1:
+            details[f"interval_over_seeds_{view}"] = {
+                "lone_recognized": bound_mean(recognized, 1 / lone.owners),
+                "membership": bound_mean(areas, 0.5),
+            }
         details[f"intervals_{view}"] = {
             "lone_recognized": bound_share(lone.recognized, lone.owners, 1 / lone.owners),
             "membership": bound_area(member.auc, member.members, member.others),
@@ -165,6 +171,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         found: list[tuple[LoneOwner, Membership]] = []
         course: JointCourse | None = None
         for seed in range(arguments.seeds):
+            attacked = halve(parts[0], seed)
             course = train_course(
                 config, settings, plan, [attacked, *parts[1 : OFFICES - count]], sharing, seed + 1
             )
@@ -224,6 +231,14 @@ def allow_area(noise_multiplier: float, sample_rate: float, steps: int) -> float
     return float(1 - (np.diff(rates) * missed[1:]).sum())
 
 
+def bound_mean(values: Sequence[float], chance: float) -> list[float]:
+    from scipy import stats
+
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+    mean = statistics.fmean(values) - chance
+    return [round(mean - half, 3), round(mean + half, 3)]
+
+
 def bound_share(share: float, count: int, chance: float) -> list[float]:
     from scipy import stats
 
@@ -239,10 +254,11 @@ def bound_area(area: float, members: int, others: int) -> list[float]:
     return [round(area - 0.5 - half, 3), round(area - 0.5 + half, 3)]
 
 
-def halve(split: Split) -> Split:
-    """Hold out every second owner."""
-    owners = sorted({row.owner for row in split.train})[::2]
-    rows = [tuple(row for row in split.train if (row.owner in owners) == takes_part) for takes_part in (1, 0)]
+def halve(split: Split, seed: int) -> Split:
+    """Hold out half of the owners."""
+    owners = sorted({row.owner for row in split.train})
+    taking = set(np.random.default_rng(seed).permutation(owners)[: len(owners) // 2].tolist())
+    rows = [tuple(row for row in split.train if (row.owner in taking) == takes_part) for takes_part in (1, 0)]
     return replace(split, train=rows[0], held_out=rows[1])
 
 
