@@ -2,6 +2,7 @@
 
     python -m benchmarks.joint [--quick] [--epsilons 8 3] [--representation embedding|legal-1]
         [--rows pooled sum_t0 ...] [--cache FOLDER]
+    python -m benchmarks.joint --weak 2 [--mislabeled 1] [--quick]
     python -m benchmarks.joint --only step [--quick] [--protections sum office cyclic he]
 
 The contracts of contract_provisions are dealt out to five offices by the direction in which their provisions
@@ -10,8 +11,10 @@ shipped recipe on its own contracts with its own key: alone, or with the others 
 `lexveil join`, whose sums are here those of threads of one process. `pooled` is one office with all
 contracts. Unit owner (the contract), delta 1e-4, the same epsilon everywhere. `sum_t2` is safe against two
 offices that tell each other what they see; `office` trusts no other office. Texts are masked as in
-`dp_utility`. `once` is one message, `cyclic` one office after the other. `--only step` measures what a
-step costs real processes (`joint_step`).
+`dp_utility`. `once` is one message, `cyclic` one office after the other. With `--weak`, so many offices have
+drawn at random the classes of a share of their documents (`--mislabeled`). `even`: all count the same;
+`weighed`: all have released a score of epsilon .5 (`lexveil join offer --score`), and count by it; `without`:
+the others train without them. `--only step` measures what a step costs real processes (`joint_step`).
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from lexveil.nlp.encoders.config import Representation
 from lexveil.nlp.encoders.documents import extract
 from lexveil.pipeline.joint.agreement import Agreement, OfficeOffer, Protection, Setup, draft_agreement
 from lexveil.pipeline.joint.office import fit_agreed
+from lexveil.pipeline.joint.scores import OfficeScore, choose_level
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import OwnerData, Split, group_by_owner
 from lexveil.pipeline.training.fit import build_model_config, fit
@@ -49,6 +53,7 @@ from lexveil.privacy.joint.summing import Evidence
 
 OFFICES = 5
 SEEDS = (1, 2, 3)
+SCORE_EPSILON = 0.5
 # Row -> protection, and the number of offices that may tell each other what they see.
 PROTECTIONS: dict[str, tuple[Protection, int]] = {
     "sum_t0": ("sum", 0), "sum_t2": ("sum", 2), "office": ("office", 0), "once": ("once", 0),
@@ -65,6 +70,8 @@ TARGETS = {
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", choices=["step"], help="what a step costs, nothing else")
     parser.add_argument("--protections", nargs="+", choices=STEPS_OF, default=STEPS_OF, help="for step")
+    parser.add_argument("--weak", type=int, default=0, help="number of weak offices; only these rows")
+    parser.add_argument("--mislabeled", type=float, default=1.0, help="share of their documents")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
     parser.add_argument("--quick", action="store_true", help="one seed, few steps")
     parser.add_argument("--epsilons", nargs="+", type=float, default=[8.0, 3.0])
@@ -98,6 +105,10 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         settings = TrainSettings(
             model="linear", epsilon=epsilon, delta=DELTA["owner"], representation=arguments.representation
         )
+        if arguments.weak:
+            for row, scores in measure_weak(split, parts, settings, arguments, seeds, details).items():
+                put(row, epsilon, scores)
+            continue
         for row in arguments.rows:
             if row in PROTECTIONS:
                 put(row, epsilon, [train_together(split, parts, settings, row, seed) for seed in seeds])
@@ -120,6 +131,53 @@ def deal_out(split: Split) -> list[Split]:
     return [replace(split, train=tuple(row for row in split.train if row.owner in part)) for part in dealt]
 
 
+def measure_weak(
+    split: Split,
+    parts: Sequence[Split],
+    settings: TrainSettings,
+    arguments: argparse.Namespace,
+    seeds: Sequence[int],
+    details: dict[str, Any],
+) -> dict[str, list[float]]:
+    """Protection `sum`, nobody colludes, with weak offices at both ends of the line of contracts."""
+    found: dict[str, list[float]] = {"even": [], "weighed": [], "without": [], "weighed_none_weak": []}
+    for seed in seeds:
+        dice = np.random.default_rng(seed)
+        weak = dice.permutation(len(parts))[: arguments.weak]
+        mixed = [
+            mislabel(part, arguments.mislabeled, dice) if index in weak else part
+            for index, part in enumerate(parts)
+        ]
+        others = [part for index, part in enumerate(parts) if index not in weak]
+        levels = {name: score_offices(some, settings, seed) for name, some in (("w", mixed), ("n", parts))}
+        details.setdefault("weak", []).append(sorted(weak.tolist()))
+        details.setdefault("levels", []).append(levels["w"])
+        details.setdefault("levels_none_weak", []).append(levels["n"])
+        found["even"].append(train_together(split, mixed, settings, "sum_t0", seed))
+        found["weighed"].append(train_together(split, mixed, settings, "sum_t0", seed, levels["w"]))
+        found["without"].append(train_together(split, others, settings, "sum_t0", seed))
+        found["weighed_none_weak"].append(train_together(split, parts, settings, "sum_t0", seed, levels["n"]))
+    return found
+
+
+def mislabel(split: Split, share: float, dice: np.random.Generator) -> Split:
+    drawn = dice.random(len(split.train)) < share
+    labels = dice.choice(split.labels, len(split.train))
+    rows = [
+        replace(row, label=str(label)) if wrong else row
+        for row, label, wrong in zip(split.train, labels, drawn, strict=True)
+    ]
+    return replace(split, train=tuple(rows))
+
+
+def score_offices(parts: Sequence[Split], settings: TrainSettings, seed: int) -> list[int]:
+    scored = settings.model_copy(update={"epsilon": SCORE_EPSILON})
+    return [
+        choose_level(part, scored, SecureRandom(bytes([seed, 100 + index]) * 16))
+        for index, part in enumerate(parts)
+    ]
+
+
 def train_alone(split: Split, settings: TrainSettings, seed: int) -> float:
     plan = plan_training(settings, split)
     config, data = build_model_config(settings, split), group_by_owner(split, settings)
@@ -136,7 +194,7 @@ def score(model: Any, split: Split) -> float:
 class Meeting:
     """Adds up the uploads of threads."""
 
-    barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(OFFICES))
+    barrier: threading.Barrier
     uploads: dict[tuple[int, int], Integers | None] = field(default_factory=dict)
 
 
@@ -150,14 +208,16 @@ class Sitting:
     def add_up(self, step: int, upload: Integers | None) -> tuple[Integers, Evidence]:
         self.meeting.uploads[step, self.index] = upload
         self.meeting.barrier.wait()
-        sent = [self.meeting.uploads[step, one] for one in range(OFFICES)]
+        sent = [self.meeting.uploads[step, one] for one in range(self.meeting.barrier.parties)]
         return np.sum([one for one in sent if one is not None], axis=0), Evidence((), ())
 
     def recompute(self, step: int, evidence: Evidence) -> Integers:
         raise NotImplementedError
 
 
-def agree(split: Split, parts: Sequence[Split], settings: TrainSettings, row: str) -> Agreement:
+def agree(
+    split: Split, parts: Sequence[Split], settings: TrainSettings, row: str, levels: Sequence[int] = ()
+) -> Agreement:
     protection, colluders = PROTECTIONS[row]
     config = build_model_config(settings, split)
     setup = Setup(
@@ -170,6 +230,7 @@ def agree(split: Split, parts: Sequence[Split], settings: TrainSettings, row: st
         OfficeOffer(
             name=f"court-{index}", address="localhost:1", owners=part.n_owners, setup=setup,
             certificate=Signer.create().certify("court", now).decode(),
+            score=OfficeScore(level=levels[index], epsilon=SCORE_EPSILON) if levels else None,
         )
         for index, part in enumerate(parts)
     ]  # fmt: skip
@@ -179,15 +240,23 @@ def agree(split: Split, parts: Sequence[Split], settings: TrainSettings, row: st
 
 
 def train_together(
-    split: Split, parts: Sequence[Split], settings: TrainSettings, row: str, seed: int
+    split: Split,
+    parts: Sequence[Split],
+    settings: TrainSettings,
+    row: str,
+    seed: int,
+    levels: Sequence[int] = (),
 ) -> float:
-    agreement, config = agree(split, parts, settings, row), build_model_config(settings, split)
-    noise, meeting, models = agreement.plan_noise(), Meeting(), {}
+    agreement, config = agree(split, parts, settings, row, levels), build_model_config(settings, split)
+    noise, meeting, models = agreement.plan_noise(), Meeting(threading.Barrier(len(parts))), {}
 
     def office(index: int, folder: Path) -> None:
         random = SecureRandom(bytes([seed, index]) * 16)
         journal, turns = Journal(folder / str(index), bytes(32)), agreement.list_turns(index)
-        offices = Offices(Sitting(index, meeting), journal, noise, random, agreement.owners, turns)
+        offices = Offices(
+            Sitting(index, meeting), journal, noise, random, agreement.counted_owners, turns,
+            agreement.weights[index],
+        )  # fmt: skip
         data = OwnerData(parts[index], config.kind, settings.max_items_per_owner)
         try:
             models[index] = fit_agreed(agreement, config, data, settings, random, offices)
@@ -196,7 +265,7 @@ def train_together(
             raise
 
     with tempfile.TemporaryDirectory() as name:
-        threads = [threading.Thread(target=office, args=(one, Path(name))) for one in range(OFFICES)]
+        threads = [threading.Thread(target=office, args=(one, Path(name))) for one in range(len(parts))]
         for thread in threads:
             thread.start()
         for thread in threads:

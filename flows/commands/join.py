@@ -52,6 +52,14 @@ SumKey = Annotated[
         help="With he: file of the key that every office has (lexveil join key), and the hub has not.",
     ),
 ]
+Score = Annotated[
+    float | None,
+    typer.Option(
+        "--score",
+        min=0.01,
+        help="Release how well this office's labels fit, with this epsilon; who fits less counts less.",
+    ),
+]
 Listen = Annotated[
     str | None,
     typer.Option(help="Host and port to listen at, host:port. Default: the address of the own offer"),
@@ -64,6 +72,7 @@ def offer(
     address: Annotated[str, typer.Option(help="Host and port at which this office listens, host:port.")],
     out: Annotated[Path, typer.Option("--out", help="File to write, for whoever drafts the agreement.")],
     model: KindOption = None,
+    score: Score = None,
     workers: Workers = None,
     hub: Annotated[
         bool,
@@ -80,15 +89,18 @@ def offer(
         return
     workspace = options.open(train={"model": model}, workers=workers)
     from lexveil.pipeline.joint.office import make_offer
+    from lexveil.pipeline.joint.scores import LEVELS
 
     with (
         exclusive_action(workspace, "join-offer") as outcome,
         console.worker_pool(workspace.settings, options.as_json) as each,
     ):
-        made = make_offer(workspace, name, address, each)
+        made = make_offer(workspace, name, address, each, score)
         outcome |= {"owners": made.owners}
-    out.write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    console.show({"name": made.name, "owners": made.owners, "address": made.address}, options.as_json)
+    out.write_text(made.model_dump_json(indent=1, exclude_none=True) + "\n", encoding="utf-8")
+    shown = {"name": made.name, "owners": made.owners, "address": made.address}
+    scored = {} if made.score is None else {"score": made.score.level / LEVELS}
+    console.show(shown | scored, options.as_json)
 
 
 def draft(
@@ -123,6 +135,7 @@ def draft(
             "agreement": drafted.digest.hex(),
             "offices": len(drafted.offices),
             "owners": drafted.owners,
+            "weights": drafted.weights,
             "protection": drafted.describe(),
             "epsilon": drafted.plan_charge().epsilon(drafted.delta),
             "delta": drafted.delta,
@@ -273,6 +286,7 @@ def rehearse(
     protection: ProtectionOption = "sum",
     colluders: Colluders = None,
     epsilon: Epsilon = None,
+    score: Score = None,
     fields: IngestFields,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -290,6 +304,7 @@ def rehearse(
         offices,
         _choose_protection(protection),
         _choose_colluders(protection, colluders),
+        score,
     )
     chosen = [] if config is None else ["--config", str(config)]
     parts = [("train", one) for one in workspaces]

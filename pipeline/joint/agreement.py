@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from lexveil.nlp.encoders.config import Kind, Objective
 from lexveil.pipeline.errors import AgreementError
 from lexveil.pipeline.joint.once import check_once, plan_once
+from lexveil.pipeline.joint.scores import OfficeScore, weigh
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.recipes import plan_training
 from lexveil.privacy.dp import accounting
@@ -128,10 +129,12 @@ class OfficeOffer(Party):
     Attributes:
         owners: number of owners that it trains on, which counts as public.
         setup: what it would train.
+        score: how well its labels fit, released with noise; None: it has released no such score.
     """
 
     owners: Annotated[int, Field(ge=1)]
     setup: Setup
+    score: OfficeScore | None = None
 
 
 class HubOffer(Party):
@@ -210,6 +213,16 @@ class Agreement(_Record):
     def owners(self) -> int:
         """Number of owners of all offices."""
         return sum(office.owners for office in self.offices)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """What the owners of each office count in the sum, in [0, 1]; 1 where offices have no scores."""
+        return weigh([office.score for office in self.offices])
+
+    @property
+    def counted_owners(self) -> int:
+        """Number of owners of all offices, each as far as it counts."""
+        return count_owners(self.offices)
 
     @property
     def hides_uploads(self) -> bool:
@@ -326,6 +339,7 @@ class Agreement(_Record):
                 f"office {different[0]} would train something else than office {self.offices[0].name}: "
                 "model, classes, encoder, masking, unit and max_items_per_owner must be the same"
             )
+        self._check_scores()
         self._check_protection()
         try:
             spent = self.plan_charge().epsilon(self.delta)
@@ -335,6 +349,16 @@ class Agreement(_Record):
             raise AgreementError(
                 f"the agreement's noise gives epsilon {spent:.4g}, it says {self.epsilon:.4g}"
             )
+
+    def _check_scores(self) -> None:
+        scored = [office.score is not None for office in self.offices]
+        if any(scored) and not all(scored):
+            lacking = self.offices[scored.index(False)].name
+            raise AgreementError(
+                f"office {lacking} has no score, and others have: make its offer with --score EPSILON"
+            )
+        if any(scored) and self.offices_per_owner > 1:
+            raise AgreementError("an owner in several offices would be in several scores: offer without them")
 
     def _check_protection(self) -> None:
         count = len(self.offices)
@@ -364,6 +388,12 @@ class Agreement(_Record):
             )
 
 
+def count_owners(offers: Sequence[OfficeOffer]) -> int:
+    """Return the number of owners of all offices, each as far as it counts; at least 1."""
+    weights = weigh([offer.score for offer in offers])
+    return max(1, round(sum(one * offer.owners for one, offer in zip(weights, offers, strict=True))))
+
+
 def draft_agreement(
     offers: Sequence[OfficeOffer],
     train: TrainSettings,
@@ -373,7 +403,7 @@ def draft_agreement(
     hub: HubOffer | None = None,
     sum_key: str | None = None,
 ) -> Agreement:
-    """Draft an agreement: plan the steps and the noise for all owners together.
+    """Draft an agreement: plan the steps and the noise for all owners together, as far as they count.
 
     The learning rate follows from the noise that the sum really has, as in a training by one office.
 
@@ -392,7 +422,7 @@ def draft_agreement(
     if len(offers) < 2:
         raise AgreementError(f"an agreement needs the offers of two offices, found {len(offers)}")
     setup = offers[0].setup
-    together = _Together(setup.objective, sum(offer.owners for offer in offers))
+    together = _Together(setup.objective, count_owners(offers))
     number = secrets.token_hex(32)
     try:
         if protection == "once":

@@ -224,8 +224,8 @@ def build_summing(
     certificates = tuple(party.parsed for party in agreement.parties)
     parties = Parties(agreement.digest, certificates, weights)
     bounds = [
-        bound_upload(noise, weights, office.owners, agreement.sharing.offices_per_owner)
-        for office in agreement.offices
+        bound_upload(noise, weights, weight * office.owners, agreement.sharing.offices_per_owner)
+        for office, weight in zip(agreement.offices, agreement.weights, strict=True)
     ]
     if agreement.protection == "he":
         from lexveil.privacy.he.sums import SumKeys
@@ -264,8 +264,14 @@ def translate_failures(agreement: Agreement) -> Generator[None]:
         raise JointTrainingError(
             f"{error}; give the command again {where}: it goes on, and is charged once"
         ) from None
-    except (RecordsDifferError, SumRefusedError) as error:
+    except RecordsDifferError as error:
         raise JointTrainingError(str(error)) from None
+    except SumRefusedError as error:
+        office, hub = error.lacking, agreement.parties[-1]
+        lacks = "" if office is None else f", it lacks that of {agreement.parties[office].name}"
+        raise JointTrainingError(
+            f"hub {hub.name}: {error}{lacks}: the hub or an office has not followed the protocol"
+        ) from None
     except (
         ForgedError,
         UploadRefusedError,

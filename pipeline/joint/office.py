@@ -33,6 +33,7 @@ from lexveil.pipeline.joint.identity import (
 )
 from lexveil.pipeline.joint.notes import RunNotes
 from lexveil.pipeline.joint.once import fit_once
+from lexveil.pipeline.joint.scores import LEVELS, check_released, release_level
 from lexveil.pipeline.joint.views import TrafficLog
 from lexveil.pipeline.logs import log
 from lexveil.pipeline.masking.record import build_masking_record
@@ -83,7 +84,13 @@ class JointOutcome:
     recalled: int
 
 
-def make_offer(workspace: Workspace, name: str, address: str, each: ForEach = run_one_by_one) -> OfficeOffer:
+def make_offer(
+    workspace: Workspace,
+    name: str,
+    address: str,
+    each: ForEach = run_one_by_one,
+    score_epsilon: float | None = None,
+) -> OfficeOffer:
     """Return what this office shows to the others before there is an agreement.
 
     Args:
@@ -91,16 +98,19 @@ def make_offer(workspace: Workspace, name: str, address: str, each: ForEach = ru
         name: name of the office.
         address: host and port at which it will listen.
         each: runs the shards of the encoding.
+        score_epsilon: epsilon of a score of this office (`release_level`), which the ledger is charged; None:
+            no score.
 
     Raises:
         TrainingRefusedError: the documents or the settings cannot train a model, or the classes are private.
         AgreementError: name or address cannot be used.
+        SettingsError, BudgetRefusedError: see `release_level`.
     """
     split, config = _load(workspace, each)
     certificate = open_certificate(workspace, name)
     setup = _describe_setup(workspace, split, config)
     try:
-        return OfficeOffer(
+        made = OfficeOffer(
             name=name, address=address, certificate=certificate, owners=split.n_owners, setup=setup
         )
     except ValueError:
@@ -108,6 +118,9 @@ def make_offer(workspace: Workspace, name: str, address: str, each: ForEach = ru
             "an office's name has small letters, digits and hyphens, and its address is host:port, with a "
             "port from 1 to 65535"
         ) from None
+    if score_epsilon is None:
+        return made
+    return made.model_copy(update={"score": release_level(workspace, split, score_epsilon)})
 
 
 def sign_agreement(workspace: Workspace, agreement: Agreement, key: Path | None = None) -> None:
@@ -205,7 +218,10 @@ def train_jointly(
             journal = Journal(folder, random.derive("joint-upload"))
             recalled = agreement.steps if mesh is None else catch_up(mesh, journal, summing, agreement.steps)
             turns = agreement.list_turns(index)
-            offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners, turns)
+            offices = Offices(
+                summing, journal, agreement.plan_noise(), random, agreement.counted_owners, turns,
+                agreement.weights[index],
+            )  # fmt: skip
             bound = reserved.secret.bind(workspace.settings.train)
             data = OwnerData(split, config.kind, bound.max_items_per_owner)
             try:
@@ -276,7 +292,9 @@ def describe_run(workspace: Workspace, agreement: Agreement) -> dict[str, Any]:
         "agreement": agreement.digest.hex(),
         "office": agreement.parties[index].name,
         "offices": [
-            {"name": one.name, "address": one.address, "owners": one.owners} for one in agreement.offices
+            {"name": one.name, "address": one.address, "owners": one.owners}
+            | ({} if one.score is None else {"score": one.score.level / LEVELS, "weight": weight})
+            for one, weight in zip(agreement.offices, agreement.weights, strict=True)
         ],
         **({} if hub is None else {"hub": {"name": hub.name, "address": hub.address}}),
         "model": agreement.setup.kind,
@@ -332,7 +350,7 @@ def _check_own(
     """Refuse an agreement on something else than this office has.
 
     Raises:
-        AgreementError: the setup or the number of owners is another.
+        AgreementError: the setup, the number of owners or the score is another.
     """
     mine = _describe_setup(workspace, split, config)
     different = [name for name in Setup.model_fields if getattr(mine, name) != getattr(agreement.setup, name)]
@@ -345,6 +363,7 @@ def _check_own(
             f"this office has {split.n_owners} owners to train on, the agreement says "
             f"{agreement.offices[index].owners}: make a new offer, or a new agreement"
         )
+    check_released(workspace, agreement.offices[index].score)
 
 
 def _hand_over(
@@ -441,7 +460,7 @@ def _replay(
     """Return the model that the signed sums give."""
     random = SecureRandom()
     summing = build_summing(workspace, agreement, None, None)
-    offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.owners)
+    offices = Offices(summing, journal, agreement.plan_noise(), random, agreement.counted_owners)
     train = workspace.settings.train.model_copy(update={"device": "cpu"})
     return fit_agreed(agreement, config, _NoOwners(), train, random, offices)
 

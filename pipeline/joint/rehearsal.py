@@ -33,7 +33,13 @@ _AGREEMENT, _KEY, _HUB = "agreement.json", "sums.key", "hub"
 
 
 def prepare_rehearsal(
-    source: Path, folder: Path, settings: Settings, offices: int, protection: Protection, colluders: int
+    source: Path,
+    folder: Path,
+    settings: Settings,
+    offices: int,
+    protection: Protection,
+    colluders: int,
+    score_epsilon: float | None = None,
 ) -> tuple[Path, list[Path]]:
     """Deal out the records of a file by owner, and prepare an agreement that all offices have signed.
 
@@ -44,6 +50,7 @@ def prepare_rehearsal(
         offices: number of offices.
         protection: what is opened.
         colluders: number of offices that may tell each other what they see.
+        score_epsilon: epsilon of each office's score; None: no scores.
 
     Returns:
         The file of the agreement, and the folders of the workspaces.
@@ -63,7 +70,7 @@ def prepare_rehearsal(
         _prepare_office(location, settings, part) for location, part in zip(workspaces, parts, strict=True)
     ]
     offers = [
-        make_offer(workspace, location.name, f"127.0.0.1:{port}")
+        make_offer(workspace, location.name, f"127.0.0.1:{port}", score_epsilon=score_epsilon)
         for workspace, location, port in zip(opened, workspaces, ports, strict=False)
     ]
     hub = key = digest = opened_hub = None

@@ -126,7 +126,9 @@ def attack_roles(
             raise AgreementError("the record of the training is not complete in this office")
         return summing.recompute(step, evidence)
 
-    course = JointCourse(config, agreement.plan_steps(), agreement.plan_noise(), agreement.owners, total)
+    course = JointCourse(
+        config, agreement.plan_steps(), agreement.plan_noise(), agreement.counted_owners, total
+    )
     shares = sorted({view.shares for view in list_views(agreement) if view.shares is not None})
     steps = len(shares) + 3
     with translate_failures(agreement):

@@ -11,16 +11,11 @@ from lexveil.pipeline.models.card import read_card, record_score
 from lexveil.pipeline.models.encoding import get_encoding, restore_encoding
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import SavedModel, find_model
-from lexveil.pipeline.records import ForEach, now, run_one_by_one
+from lexveil.pipeline.records import ForEach, run_one_by_one
 from lexveil.pipeline.stages.encode import encode
 from lexveil.pipeline.training.data import Split, load_split
-from lexveil.pipeline.training.owner_scores import plan_score_release, score_held_out_owners
-from lexveil.pipeline.training.reservations import (
-    check_before_charging,
-    open_reconciled_ledger,
-    reserve,
-)
-from lexveil.pipeline.workspace.storage import read_json, write_json
+from lexveil.pipeline.training.owner_scores import plan_score_release, score_owners
+from lexveil.pipeline.training.released import describe_documents, release_once
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.randomness import SecureRandom
@@ -79,39 +74,21 @@ def release_score(
     split = replace(split, held_out=labeled, labels=model.config.labels)
     # Stays inside: without noise, it would confirm a guess of the documents.
     digest = _describe_release(saved, split, epsilon, settings.train.delta)
+    plan = plan_score_release(settings.train)
+
+    def measure(random: SecureRandom) -> dict[str, Any]:
+        scores = score_owners(model, split, labeled)
+        noise = plan.noise_multiplier * float(random.normal(_NOISE, 0, 1)[0])
+        score = round(min(1.0, max(0.0, (math.fsum(scores) + noise) / len(scores))), _DIGITS)
+        return {"score": score, "noise": plan.noise_multiplier / len(scores), "owners": len(scores)}
+
     path = workspace.protected / "models" / f"{saved.name}.release.json"
-    with open_reconciled_ledger(workspace) as (ledger, population):
-        done = read_json(path)
-        if done is None or done["digest"] != digest:
-            plan = plan_score_release(settings.train)
-            check_before_charging(workspace, ledger, population, split, {digest: plan})
-            run = reserve(workspace, ledger, population, plan, digest, f"release-{saved.name}")
-            assert run.secret is not None  # no model has the name of a release
-            scores = score_held_out_owners(model, split)
-            noise = plan.noise_multiplier * float(SecureRandom(run.secret.key).normal(_NOISE, 0, 1)[0])
-            score = round(min(1.0, max(0.0, (math.fsum(scores) + noise) / len(scores))), _DIGITS)
-            released: dict[str, Any] = {
-                "score": score,
-                "noise": plan.noise_multiplier / len(scores),
-                "owners": len(scores),
-                "epsilon": run.reservation.charge.epsilon(settings.train.delta),
-                "delta": settings.train.delta,
-                "population": population.name,
-                "reservation": run.reservation.id,
-                "date": now(),
-            }
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_json(path, {"digest": digest, "released": released})
-        else:
-            released = done["released"]
+    name = f"release-{saved.name}"
+    with release_once(workspace, split, path, digest, plan, name, measure) as released:
         if read_card(saved.folder).get("released") != released:
             record_score(saved.folder, released)
-        for run in ledger.reservations(population):
-            if run.state == "open" and run.id == released["reservation"]:
-                ledger.commit(run.id, run.charge.steps)  # after the figure is stored
-    return released
+        return released
 
 
 def _describe_release(saved: SavedModel, split: Split, epsilon: float, delta: float) -> str:
-    documents = sorted((row.doc_id, row.owner, row.label) for row in split.held_out)
-    return compute_digest(["release", saved.digest, epsilon, delta, documents])
+    return compute_digest(["release", saved.digest, epsilon, delta, describe_documents(split.held_out)])

@@ -29,7 +29,7 @@ from lexveil.pipeline.training.charges import record_charges, release
 from lexveil.pipeline.training.data import Split, group_by_owner, load_split
 from lexveil.pipeline.training.fit import build_model_config, check_trainable, fit
 from lexveil.pipeline.training.identity import describe_recipe
-from lexveil.pipeline.training.owner_scores import plan_score_release, score_held_out_owners
+from lexveil.pipeline.training.owner_scores import plan_score_release, score_owners
 from lexveil.pipeline.training.recipes import plan_training
 from lexveil.pipeline.training.reservations import (
     RunSecret,
@@ -330,7 +330,7 @@ def _fit_candidate(
 
 def _score(model: FeatureModel | None, split: Split) -> float:
     """Return the mean score of the held-out owners; 0 for a model that diverged."""
-    return 0.0 if model is None else float(np.mean(score_held_out_owners(model, split)))
+    return 0.0 if model is None else float(np.mean(score_owners(model, split, split.held_out)))
 
 
 def _build_result(

@@ -1,8 +1,9 @@
-"""Scores of held-out owners, each in [0, 1], so that their sum can be released with noise."""
+"""Scores of owners, each in [0, 1], so that their sum can be released with noise."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +27,19 @@ def plan_score_release(train: TrainSettings) -> TrainingPlan:
     return TrainingPlan(noise_multiplier, 1.0, 1.0, 1, 1.0)
 
 
-def score_held_out_owners(model: FeatureModel, split: Split) -> NDArray[np.float64]:
-    """Return the share of its documents that each held-out owner has classified correctly, in [0, 1].
+def score_owners(model: FeatureModel, split: Split, rows: Sequence[Row]) -> NDArray[np.float64]:
+    """Return the share of its documents that each owner has classified correctly, in [0, 1].
 
     An owner's share depends on the model and this owner only. Shape: (owners,).
+
+    Args:
+        model: the model.
+        split: what it learns, and its classes.
+        rows: labeled documents of the owners.
     """
-    logits = extract(model, [row.encoded for row in split.held_out]).logits
+    logits = extract(model, [row.encoded for row in rows]).logits
     shares: dict[str, list[float]] = defaultdict(list)
-    for row, row_logits in zip(split.held_out, logits, strict=True):
+    for row, row_logits in zip(rows, logits, strict=True):
         shares[row.owner].append(_score_row(row, row_logits, split))
     return np.array([np.mean(shares[owner]) for owner in sorted(shares)], np.float64)
 

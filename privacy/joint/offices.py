@@ -37,19 +37,20 @@ class Offices:
     """`Companions` of the training loop: all offices, of which this is one.
 
     Formal guarantee:
-        What leaves this office in a step is its upload: the sum of its owners' clipped gradients, rounded to
-        the grid, plus its share of the noise, drawn from its own key. An upload is on disk before it is sent
-        and is never drawn again for other gradients: the noise of a step follows from all sums before it,
-        so offices that bring about another course of the training do not see the same noise twice. Losses,
-        gradients that are not finite, and sizes of draws stay here. docs/joint-training.md derives what the
-        offices release together.
+        What leaves this office in a step is its upload: the sum of its owners' clipped gradients, times the
+        office's public weight of at most 1, rounded to the grid, plus its share of the noise, drawn from its
+        own key. An upload is on disk before it is sent and is never drawn again for other gradients: the
+        noise of a step follows from all sums before it, so offices that bring about another course of the
+        training do not see the same noise twice. Losses, gradients that are not finite, and sizes of draws
+        stay here. docs/joint-training.md derives what the offices release together.
 
     Attributes:
         summing: How uploads are added up.
         journal: What is kept of the run.
         noise: The grid and the noise.
         random: Randomness of this office.
-        owners: Number of owners of all offices.
+        owners: Number of owners of all offices, as far as they count.
+        weight: What this office's owners count, in [0, 1].
         turns: The steps in which this office has an upload; None: all.
         course: Digest of all sums so far.
     """
@@ -60,6 +61,7 @@ class Offices:
     random: SecureRandom = field(repr=False)
     owners: int
     turns: range | None = None
+    weight: float = 1.0
     rank: int = 0
     size: int = 1
     course: Any = field(default_factory=hashlib.sha256, repr=False)
@@ -106,7 +108,7 @@ class Offices:
             sums = np.concatenate([part.detach().cpu().numpy().ravel() for part in total.values()])
             label = f"noise-share/{self.course.hexdigest()}"
             share = discrete_gaussian(self.noise.deviation, self.random, label, step, sums.size)
-            upload = round_to_grid(sums, self.noise.bits) + share
+            upload = round_to_grid(self.weight * sums, self.noise.bits) + share
             self.journal.keep_upload(step, upload)
         self._add_up(total, upload, step)
 

@@ -115,8 +115,14 @@ class Summing(Protocol):
         ...
 
 
-def bound_upload(noise: SharedNoise, weights: int, owners: int, offices_per_owner: int = 1) -> int:
+def bound_upload(noise: SharedNoise, weights: int, owners: float, offices_per_owner: int = 1) -> int:
     """Return the largest squared norm of an upload that is accepted.
+
+    Args:
+        noise: The grid and the noise.
+        weights: Number of weights.
+        owners: Number of owners of the office, as far as they count.
+        offices_per_owner: The most offices in which one owner has documents.
 
     Formal guarantee:
         An honest office's upload exceeds it with probability below 2**-80, whatever its documents are: at
@@ -126,7 +132,8 @@ def bound_upload(noise: SharedNoise, weights: int, owners: int, offices_per_owne
     """
     unlikely = _UNLIKELY_BITS * math.log(2)
     drawn = noise.deviation * math.sqrt(weights + 2 * math.sqrt(weights * unlikely) + 2 * unlikely)
-    return math.ceil(owners * noise.sensitivity / offices_per_owner + drawn) ** 2
+    # Of less than one owner, the rounding to the grid is still that of one.
+    return math.ceil(max(owners, 1) * noise.sensitivity / offices_per_owner + drawn) ** 2
 
 
 class OpenSumming:

@@ -14,6 +14,7 @@ from lexveil.pipeline.models.saved import list_models
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.stages import release
 from lexveil.pipeline.stages.release import release_score
+from lexveil.pipeline.training import released
 from lexveil.pipeline.training.reservations import open_ledger
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.ledger import Ledger
@@ -71,7 +72,7 @@ def test_a_release_that_was_killed_has_the_same_noise(
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(release, "write_json", kill)
+        patch.setattr(released, "write_json", kill)
         with pytest.raises(KilledError):
             release_score(workspace, "linear", 0.5)
     before = charges(workspace)
@@ -88,7 +89,7 @@ def test_a_release_that_was_killed_has_the_same_noise(
 def test_the_limit_holds_before_anything_is_measured(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release, "score_held_out_owners", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(release, "score_owners", lambda *_: pytest.fail("measured"))
     before = charges(workspace)
     with pytest.raises(BudgetRefusedError):
         release_score(workspace, "linear", 50.0)
@@ -100,7 +101,7 @@ def test_a_delta_that_publishes_an_owner_is_refused(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As before a training: it used to be charged."""
-    monkeypatch.setattr(release, "score_held_out_owners", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(release, "score_owners", lambda *_: pytest.fail("measured"))
     before = charges(workspace)
     train = workspace.settings.train.model_copy(update={"delta": 0.5})
     careless = workspace.with_settings(workspace.settings.model_copy(update={"train": train}))
@@ -118,7 +119,7 @@ def test_one_owner_moves_the_sum_by_at_most_one_and_the_noise_is_as_charged(
     from lexveil.pipeline.training.owner_scores import plan_score_release
 
     owners = 1000
-    monkeypatch.setattr(release, "score_held_out_owners", lambda *_: np.full(owners, 0.5))
+    monkeypatch.setattr(release, "score_owners", lambda *_: np.full(owners, 0.5))
     settings = workspace.settings.model_copy(update={"ledger": _roomy(workspace.settings)})
     workspace = workspace.with_settings(settings)
     found = [release_score(workspace, "linear", 0.4 + number / 1e6) for number in range(40)]

@@ -23,6 +23,7 @@ from lexveil.pipeline.joint.agreement import (
     split_address,
 )
 from lexveil.pipeline.joint.roles import list_views
+from lexveil.pipeline.joint.scores import OfficeScore
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.recipes import plan_training
 from lexveil.privacy.joint.signing import Signer
@@ -181,6 +182,36 @@ def test_a_draft_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_what_cannot_be_promised_is_refused(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(AgreementError, match=says):
         draft(**arguments)
+
+
+def scored(*levels: int | None) -> list[OfficeOffer]:
+    return [
+        one.model_copy(update={"score": None if level is None else OfficeScore(level=level, epsilon=0.5)})
+        for one, level in zip(OFFERS, levels, strict=False)
+    ]
+
+
+def test_offices_whose_labels_fit_less_count_less() -> None:
+    train = TrainSettings(delta=1e-4)
+    agreement, all_count = (draft_agreement(some, train, "sum", 0) for some in (scored(13, 7, 0), OFFERS[:3]))
+    assert agreement.weights == pytest.approx((1.0, 7 / 9.1, 0.0))
+    assert agreement.counted_owners == round(100 + 101 * 7 / 9.1)
+    assert agreement.owners == all_count.owners == all_count.counted_owners == 303
+    # Noise and charge do not depend on weights; the step is as large as with so many owners.
+    assert agreement.plan_noise() == all_count.plan_noise()
+    assert agreement.plan_charge().epsilon(1e-4) <= 8.0
+    assert agreement.learning_rate < all_count.learning_rate
+    assert draft_agreement(scored(0, 0, 0), train, "sum", 0).weights == (1.0,) * 3
+    content = json.loads(all_count.to_bytes())
+    assert "score" not in content["offices"][0]  # as in earlier versions
+
+
+def test_scores_are_for_all_offices_and_for_owners_of_one() -> None:
+    train = TrainSettings(delta=1e-4)
+    with pytest.raises(AgreementError, match="court-1 has no score"):
+        draft_agreement(scored(3, None, 3), train, "sum", 0)
+    with pytest.raises(AgreementError, match="in several scores"):
+        draft_agreement(scored(3, 3, 3), train, "sum", 0, 2)
 
 
 HUB = HubOffer(name="hub", address="hub:1", certificate=Signer.create().certify("hub", NOW).decode())

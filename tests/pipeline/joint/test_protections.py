@@ -28,6 +28,7 @@ CASES: dict[str, tuple[Any, int, str]] = {
     "office": ("office", 2, "lora"),
     "he": ("he", 2, "linear"),
 }
+SCORED, SCORE_EPSILON = "once", 2.0
 
 
 def script(folder: Path) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def run(folder: Path, case: str) -> list[dict[str, Any]]:
     from lexveil.pipeline.joint.hub import run_hub
     from lexveil.pipeline.joint.office import describe_run, train_jointly, verify_run
     from lexveil.pipeline.joint.rehearsal import find_hub, prepare_rehearsal, summarize_rehearsal
+    from lexveil.pipeline.joint.roles import attack_roles
     from lexveil.pipeline.joint.views import describe_views
     from lexveil.pipeline.models.card import read_card
     from lexveil.pipeline.settings import load_settings
@@ -57,8 +59,9 @@ def run(folder: Path, case: str) -> list[dict[str, Any]]:
         ingest={"owner_field": "owner"},
     )
     path, workspaces = prepare_rehearsal(
-        folder / "records.jsonl", folder / case, settings, offices, protection, 0
-    )
+        folder / "records.jsonl", folder / case, settings, offices, protection, 0,
+        SCORE_EPSILON if case == SCORED else None,
+    )  # fmt: skip
     agreement = read_agreement(path)
     children: list[int] = []
     if (hub := find_hub(path)) is not None:
@@ -97,10 +100,13 @@ def run(folder: Path, case: str) -> list[dict[str, Any]]:
         answer["views"] = describe_views(workspace, agreement)
         ledger = workspace.ledger
         (population,) = ledger.populations()
-        (charged,) = ledger.reservations(population)
+        *scored, charged = ledger.reservations(population)
         answer["charged"] = [charged.state, charged.charged_steps]
+        answer["scored"] = [[one.state, one.charge.epsilon(1e-3)] for one in scored]
         answer["spent"] = ledger.spent_epsilon(population, 1e-3)
         ledger.close()
+        audited = attack_roles(workspace, agreement) if case == "he" else None
+        answer["audit"] = None if audited is None else json.loads(audited.read_text())
         again = train_jointly(Workspace.open(one, settings), agreement)
         answer["again"] = [again.new, again.recalled]
     if hub is not None:
@@ -144,8 +150,34 @@ def test_each_ledger_is_charged_for_its_own_steps(found: dict[str, list[dict[str
     for answer in found[case]:
         assert answer["charged"] == ["committed", steps]
         assert answer["card"]["steps"] == steps
-        assert 7.9 < answer["spent"] <= 8.0
-        assert answer["card"]["epsilon"] == pytest.approx(answer["spent"], rel=1e-6)
+        assert 7.9 < answer["card"]["epsilon"] <= 8.0
+        if case != SCORED:
+            assert answer["scored"] == []
+            assert answer["spent"] == pytest.approx(answer["card"]["epsilon"], rel=1e-6)
+
+
+def test_a_score_is_charged_beside_the_training_and_gives_the_weights(
+    found: dict[str, list[dict[str, Any]]],
+) -> None:
+    """Which documents are held out follows from each workspace's random key, so that scores are not known."""
+    for answer in found[SCORED]:
+        ((state, epsilon),) = answer["scored"]
+        assert (state, epsilon) == ("committed", pytest.approx(SCORE_EPSILON, rel=0.01))
+        assert 8.0 < answer["spent"] < 8.0 + SCORE_EPSILON
+        offices = answer["status"]["offices"]
+        best = max(office["score"] for office in offices)
+        weights = [min(1.0, office["score"] / (0.7 * best)) if best else 1.0 for office in offices]
+        assert [office["weight"] for office in offices] == pytest.approx(weights)
+    assert len({json.dumps(answer["status"]["offices"]) for answer in found[SCORED]}) == 1
+    assert "weight" not in found["sum"][0]["status"]["offices"][0]
+
+
+def test_an_audit_of_a_training_with_a_hub_attacks_what_each_role_has_left(
+    found: dict[str, list[dict[str, Any]]],
+) -> None:
+    for answer in found["he"]:
+        assert answer["audit"]["raw"]["read"] == 1.0
+        assert answer["audit"]["1 shares of noise"]["read"] == 0.0
 
 
 def test_the_card_says_who_is_trusted(found: dict[str, list[dict[str, Any]]]) -> None:
