@@ -16,6 +16,7 @@ from lexveil.nlp.encoders.config import takes_tokens
 from lexveil.nlp.encoders.label_start import start_from_labels
 from lexveil.nlp.encoders.models import FeatureModel, build_model
 from lexveil.pipeline.errors import AgreementError, SettingsError
+from lexveil.pipeline.logs import log
 from lexveil.pipeline.models.encoding import load_encoder
 from lexveil.pipeline.settings import TrainSettings
 from lexveil.pipeline.training.data import Split
@@ -32,6 +33,7 @@ _LABEL = "office-score"
 # An office counts in full from this share of the best score on: kinds of documents differ in how well the
 # names of their classes describe them.
 _FULL_FROM = 0.7
+_MOST_SPREAD = 0.1
 
 
 class OfficeScore(BaseModel):
@@ -90,6 +92,12 @@ def release_level(workspace: Workspace, split: Split, epsilon: float) -> OfficeS
     def measure(random: SecureRandom) -> dict[str, int | float]:
         return {"level": choose_level(split, train, random), "epsilon": epsilon}
 
+    spread = plan.noise_multiplier / split.n_owners
+    if spread > _MOST_SPREAD:
+        log.warning(
+            "the noise of a score of %d owners has a standard deviation of %.2f: such a weight says little",
+            split.n_owners, spread,
+        )  # fmt: skip
     path = workspace.protected / "joint" / "scores" / f"{digest}.json"
     with release_once(workspace, split, path, digest, plan, "score-of-this-office", measure) as released:
         return _read_score(released)
