@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from lexveil.nlp.entities.evidence import shows_type
 from lexveil.nlp.entities.given_names import is_given_name
-from lexveil.nlp.letters import LOWER, UPPER, has_han
+from lexveil.nlp.letters import HAN, LOWER, UPPER, has_han
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span, find_line
 from lexveil.nlp.vocabulary import (
@@ -66,6 +66,12 @@ _WITHIN_LINE = re.compile(rf"[{LOWER}],? \Z")
 _NOUNS = frozenset({"de", "lb"})  # languages that capitalize all nouns
 # Where the detector runs over the end of a sentence: "Roe. Poe left".
 _SENTENCE_END = re.compile(rf"(?<=[{LOWER}]{{3}})[.!?;][ \n]+(?=[{UPPER}])")
+# Where it runs over a verb, or from Latin letters into Chinese: "Ada left Port Roe", "Roe 称".
+_VERB_WITHIN = re.compile(
+    rf"(?<=[{LOWER}]) (?!(?:{_PARTICLES}) )(?:[a-z]+ed|left|took|gave|said|told|met|saw|went|came|"
+    rf"got|was|is|has|had|then|that|from|with|to|at|in|on|by) (?=[{UPPER}])"
+)
+_HAN_AFTER_LATIN = re.compile(f" ?(?=[{HAN}])")
 # The article of an Arabic surname: "Omar al-Hassan".
 _ARTICLE = re.compile(r"(?<![\w-])(?:[Aa][dlnrstz]|[Ee]l|[Uu]l|[Ii]bn|[Bb]in|[Aa]bu)-\Z")
 _LAST_WORD = re.compile(r"[^\W\d_]+\Z")
@@ -274,6 +280,13 @@ def _split_sentences(text: str, span: Span) -> Iterator[Span]:
     if span.recognizer != LEARNED or not named:
         yield span
         return
+    # In Chinese, a sentence may go on after a name in Latin letters.
+    inner = _HAN_AFTER_LATIN.search(text, span.start, span.end) if text[span.start] < "\u0250" else None
+    span = replace(span, end=inner.start()) if inner else span
+    verb = _VERB_WITHIN.search(text, span.start, span.end)
+    if verb:
+        yield from _split_sentences(text, replace(span, end=verb.start()))
+        span = replace(span, start=verb.end())
     start = span.start
     for end in _SENTENCE_END.finditer(text, span.start, span.end):
         word = _LAST_WORD.search(text, start, end.start())

@@ -6,6 +6,7 @@ One mention left readable gives the person away, even if all others are masked.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Container, Iterable, Iterator, Sequence, Set
 from functools import lru_cache
 from typing import NamedTuple
@@ -235,9 +236,13 @@ def _lower_words(text: str) -> frozenset[str]:
     return frozenset(filter(str.islower, set(_LOWER_WORD.findall(text))))
 
 
+@lru_cache(maxsize=1 << 12)
 def _fold(word: str) -> str:
-    """Return a word in lower case, with one i: Turkish writes İ and ı beside I and i."""
-    return word.casefold().replace("i\u0307", "i").replace("ı", "i")
+    """Return a word in lower case, without accents and with one i: Turkish writes İ and ı beside I and i."""
+    if word.isascii():
+        return word.lower()
+    letters = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(c for c in letters if not unicodedata.combining(c)).replace("ı", "i")
 
 
 def _find_mentions(text: str, names: dict[tuple[str, ...], str], language: str) -> Iterator[Span]:

@@ -45,7 +45,7 @@ _LABELED = SHARED.compile(
     r"|social security|SSN|SIN|TIN|EIN|ITIN|tax(?:payer)? (?:identification|id|reference)|tax id|national (?:insurance|id(?:entity|entification)?)"
     r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|green card|membership|student (?:id|no|number)|NMC|GMC|HCPC|NPI|PIN|warrant card|collar|alien registration|A-number|badge"
     r"|bar (?:no|number|roll)|SBN|state bar|inmate|prisoner|booking|employee (?:id|no|number)|employer identification"
-    r"|alien (?:no|number)|A-?file|A#|BRP|residence permit|travel document|DNI|NIE|CUI[TL]|RUT|CURP|RFC|OIB|JMBG|KRS|REGON|KvK|SIREN|SIRET|C\.? ?F(?=\.)|P\.? ?IVA|R\.? ?N(?=\.)|UTR|IRN|individual reference number|cédula(?: de ciudadanía)?|(?:patient|hosp(?:ital|\.)?|unit|chart) (?:id|no|number)|PNC(?:ID| ?ID)?|CRO|CHI|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
+    r"|alien (?:no|number)|A-?file|A#|BRP|residence permit|travel document|DNI|NIE|CUI[TL]|RUT|CURP|RFC|OIB|JMBG|KRS|REGON|KvK|SIREN|SIRET|C\.? ?F(?=\.)|P\.? ?IVA|R\.? ?N(?=\.)|UTR|IRN|individual reference number|cédula(?: de ciudadanía)?|(?:patient|hosp(?:ital|\.)?|unit|chart) (?:id|no|number)|PNC(?:ID| ?ID)?|CRO|CHI|PPSN?|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
     r"|registration|registered (?:no|number)|VAT(?: registration)?|PESEL|NIP|BSN|CPF|CNPJ|codice fiscale|Steuer-?ID"
     r"|Steueridentifikationsnummer|Steuernummer|USt-?Id(?:Nr)?|Personalausweis|Reisepass|Personalausweisnummer"
     r"|Sozialversicherungsnummer|HRB|HRA)\b"

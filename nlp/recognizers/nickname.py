@@ -35,6 +35,10 @@ _CALL = re.compile(r"(?:[a-z]) (?:call|kn[eo]w)")
 _EXPLAINED = SHARED.compile(
     rf"{_QUOTED} \((?:(?:real|full|true) name|(?:Mr|Mrs|Ms|Miss|Dr|Herr|Frau|M|Mme)\b)|({_WORD}) \((?i:(?:last|real|full|sur) ?name (?:is )?(?:not known|unknown)|LNU|Nachname unbekannt)"
 )
+# 'the accused "Shorty" fled'
+_ROLED = SHARED.compile(
+    rf"\b(?:accused|co-?accused|defendants?|co-?defendant|suspects?|dealer|victim|witness|(?:Mit)?[Aa]ngeklagten?|(?:Mit)?[Bb]eschuldigten?|Zeug(?:en?|in)|[Tt]äter|[Pp]révenue?|[Ii]mputat[oa]|[Aa]cusad[oa]|[Aa]rguid[oa]|[Vv]erdachte|[Oo]skarżon\w{{1,3}}|[Tt]estigo|[Tt]este|[Tt]émoin) {_QUOTED}"
+)
 _WITHIN = SHARED.compile(rf"({_WORD}) {_QUOTED} {_WORD}")
 _LONGEST = 60
 
@@ -46,7 +50,7 @@ class NicknameRecognizer(RuleRecognizer):
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the nicknames in `text`."""
-        for match in _CALLED.finditer(text):
+        for match in (*_CALLED.finditer(text), *_ROLED.finditer(text)):
             yield from _find(match, 1 if match.group(1) else 2)
         for match in _MAYBE_CALLED.finditer(text):
             if _follows_person(text, match.start()):

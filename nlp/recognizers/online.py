@@ -30,7 +30,7 @@ _SCHEMED = SHARED.compile(
     rf"(?i)(?<!{SPACED_WORD})(?:https?|ftps?|file|ssh|git|wss?)://[^\s<>\"'{HAN}]*[^\s<>\"'.,;:!?)\]}}{HAN}]|(?<!{SPACED_WORD})www\.{_LABEL}(?:\.{_LABEL}){{1,6}}{_PATH}"
 )
 _BARE = re.compile(
-    rf"(?<![@.-])(?<!{SPACED_WORD})(?:{_LABEL}\.){{1,5}}(?:{_TLD}|COM|ORG|NET)(?!{SPACED_WORD}|-|\.\w|@){_PATH}"
+    rf"(?<![@.{{$-])(?<!{SPACED_WORD})(?:{_LABEL}\.){{1,5}}(?:{_TLD}|COM|ORG|NET)(?!{SPACED_WORD}|-|\.\w|@){_PATH}"
 )
 _V4 = SHARED.compile(
     rf"(?<![.:-])(?<!{SPACED_WORD})(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){{3}}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:/\d{{1,2}}|:\d{{2,5}})?(?!{SPACED_WORD}|-|\.\d)"

@@ -28,7 +28,7 @@ from lexveil.nlp.vocabulary import (
 )
 
 _INITIALS = rf"(?:[{UPPER}]\.[ ]?-?){{1,4}}"
-_WORD = rf"(?:(?:Mc|Mac)[{UPPER}]{{2,}}|(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{2,}}(?:[-'][{UPPER}]+)*|[{UPPER}]'[{UPPER}]+)"
+_WORD = rf"(?:(?:Mc|Mac)[{UPPER}]{{2,}}|(?:[OD]'|[{UPPER}][{LOWER}]{{1,3}}(?=[{UPPER}]))?[{UPPER}][{LOWER}]+(?:[-'][{UPPER}]?[{LOWER}]+)*|[{UPPER}]{{2,}}(?:[-'][{UPPER}]+)*|[{UPPER}]'[{UPPER}]+)"
 PARTICLE = r"(?:van der|van den|van de|von der|de la|de los|van|von|der|den|del|della|di|da|dos|de|du|la|le|al|el|bin|bint|binti|binte|ibn|arap|ole|wa|ben|ter|ten|zu|af|y|e|ap|Ó|Ní|Nic|Mac)"
 # At least one word, with initials, particles and further words around it.
 NAME = (
@@ -43,13 +43,13 @@ _TITLED = ENGLISH.compile(
     rf"(?<![\w'-])(?:the )?{TITLE}\.?[ \n]((?:{TITLE}\.? )*)({_NAME_OR_INITIALS}(?:(?:,? and |, | & )(?:{TITLE}\.? ){_NAME_OR_INITIALS})*)"
 )
 _ROLE = (
-    r"(?:plaintiff|defendant|applicant|petitioner|respondent|appellant|appellee|claimant|complainant|witness|accused|victim|deceased|"
+    r"(?:plaintiff|defendant|applicant|petitioner|respondent|appellant|appellee|claimant|complainant|eyewitness|bystander|witness|accused|victim|deceased|"
     r"decedent|testator|tenant|landlord|landlady|lessee|lessor|borrower|guarantor|buyer|seller|purchaser|vendor|employee|employer|"
     r"patient|driver|passenger|suspect|officer|counsel|attorney|lawyer|solicitor|barrister|expert|guardian|trustee|executor|"
     r"executrix|administrator|beneficiary|mediator|arbitrator|notary|clerk|registrar|judge|prosecutor|neighbou?r|colleague|manager|"
     r"supervisor|foreman|labou?rer|electrician|plumber|teacher|headteacher|caretaker|cleaner|secretary|bookkeeper|nurse|midwife|"
     r"paramedic|surgeon|dentist|therapist|technician|mechanic|engineer|handyman|porter|waiter|waitress|bartender|babysitter|trooper|"
-    r"director|shareholder|partner|client|insured|debtor|creditor|intervenor|relator|wife|husband|son|daughter|mother|"
+    r"director|shareholder|partner|client|insured|debtor|creditor|intervenor|relator|cyclist|pedestrian|motorist|housekeeper|gardener|cellmate|roommate|social worker|caseworker|interpreter|juror|pathologist|wife|husband|son|daughter|mother|"
     r"father|brother|sister|Angeklagter?|Kläger(?:in)?|Beklagter?|Zeugen?|Zeugin)"
 )
 _ROLED = ENGLISH.compile(rf"\b(?:{_ROLE}|{_ROLE.title()}|{_ROLE.upper()})s?,? ({NAME})")

@@ -41,14 +41,14 @@ _FIRST_NAME_OF = re.compile(rf" (?:{_PARTICLE} ){{0,2}}({_WORD})")
 _PIECE = re.compile(rf"{_WORD}")
 # Titles and roles right before a name.
 _CUE = re.compile(
-    r"(?:\b(?:M|MM|Mmes?|Mlles?|Me|Mes|Dr|Drs|Pr|Sr|Sra|Sres|Srta|D|Dña|Dª|Dott|Dott\.ssa|Avv|Sig|Sig\.ra|Sig\.na|Ing|Lic|Mr|mr|dhr|mevr|mw|p|ob|adw|inż|mgr|prof|g|gđa|gđica|gosp)\.|"
+    r"(?:\b(?:z d|M|MM|Mmes?|Mlles?|Me|Mes|Dr|Drs|Pr|Sr|Sra|Sres|Srta|D|Dña|Dª|Dott|Dott\.ssa|Avv|Sig|Sig\.ra|Sig\.na|Ing|Lic|Mr|mr|dhr|mevr|mw|p|ob|adw|inż|mgr|prof|g|gđa|gđica|gosp)\.|"
     r"\b(?:Monsieur|Madame|Mademoiselle|Maître|Messieurs|Mesdames|Señora?|Señores|Don|Doña|Signora?|Signorina|Senhora?|Dona|Pani|Pan|Pana|Panu|Panią|Panem|Państwo|Państwa|Meneer|Mevrouw|Gospodin|Gospođa|heer|mevrouw|meneer|monsieur|madame|señora?|signora?|senhora?|"
     r"témoin|prévenue?|accusée?|victime|requérante?|demandeu(?:r|se|resse)|défendeu(?:r|resse)|appelante?|intimée?|salariée?|époux|épouse|"
     r"testigo|acusad[oa]|imputad[oa]|víctima|demandante|demandad[oa]|recurrente|denunciante|trabajador[a]?|actora?|perit[oa]|"
     r"testimone|imputato|imputata|vittima|ricorrente|convenut[oa]|attore|attrice|appellante|teste|"
     r"testemunha|réu|ré|vítima|autora?|recorrente|apelante|reclamante|paciente|"
     r"świad(?:ek|ka|kowi|kiem)|oskarżon(?:y|ego|emu|ym|a|ej|ą)|pokrzywdzon(?:y|ego|emu|ym|a|ej|ą)|pow(?:ód|oda|odowi|odem|ódka|ódki|ódce|ódkę)|pozwan(?:y|ego|emu|ym|a|ej|ą)|wnioskodawc(?:a|y|ę|ą)|"
-    r"getuige|verdachte|eiser(?:es)?|verweerder|verzoeker|gedaagde|slachtoffer|appellant|werknemer|"
+    r"z domu|née|getuige|verdachte|eiser(?:es)?|verweerder|verzoeker|gedaagde|slachtoffer|appellant|werknemer|"
     r"tužitelj(?:ica)?|tužilac|tužilja|tuženi(?:k|ca)?|okrivljen(?:i|a|og|om)|optužen(?:i|a|og|om)|oštećen(?:i|a|og|om)|svedok(?:inja)?|svjedok(?:inja)?|"
     r"vittime|testigos|témoins|named|fils|fille|hijo|hija|figlio|figlia|filho|filha|syn|syna|córka|córki|zoon|dochter|sin|kći|"
     r"mère|père|frères?|sœurs?|grand-mère|grand-père|oncle|tante|cousine?|mari|femme|veuve|conjoints?|abuel[oa]|madre|padre|herman[oa]s?|tí[oa]|prim[oa]|espos[oa]s?|marido|mujer|viuda|"

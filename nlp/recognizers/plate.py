@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lexveil.nlp.recognizers.base import LABELED, SHAPED, SHARED, Finding, RuleRecognizer, find_matches
 
 _LABELED = SHARED.compile(
-    r"(?i:\b(?:licen[cs]e|number|registration|vehicle|index)[ -](?:plates?|marks?|registration)|\bplates?|\bregistration|\bregistered (?:as|under)|\bKennzeichen|\bamtlichen? Kennzeichen|\bimmatricul\w+|\bplaque|\btarga|\bmatrícula|\bplaca)"
+    r"(?i:\b(?:licen[cs]e|number|registration|vehicle|index)[ -](?:plates?|marks?|registration)|\bplates?|\bregistration|\bregistered (?:as|under)|\bKennzeichen|\bamtlichen? Kennzeichen|\bimmatricul\w+|\bplaque|\btarga(?:t[ao])?|\bmatr[íi]cula(?:d[oa])?|\bplaca|\bkenteken|\b(?:nr|numer\w{0,3}) rej(?:\.|estracyjn\w{1,3})|\btablic\w{0,3}|\bSPZ|\bregistrační značk\w{1,2}|\bVRM|\bregistarsk\w{1,3} (?:oznak|tablic)\w{0,3})"
     r"(?i: ?\(?(?:nos?\b\.?|numbers?|mark|index|was|is|of|:|#)\)?){0,3}[ \"'(]{1,3}(?=[A-ZÄÖÜ0-9 ·.-]{0,10}\d)((?:[A-ZÄÖÜ]{1,3}|\d{1,4})(?:[ ·.-]?(?:[A-ZÄÖÜ]{1,3}|\d{1,4})){1,4})(?![\w/])"
 )
 _VEHICLE = SHARED.compile(
