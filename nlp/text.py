@@ -17,6 +17,9 @@ from html import unescape
 from itertools import groupby
 from pathlib import Path
 
+CUT = "\x1f"
+"""Character in place of each replacement, where what is left of a masked text is read."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:

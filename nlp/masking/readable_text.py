@@ -9,10 +9,7 @@ from functools import cached_property
 from lexveil.nlp.masking.folding import Token, fold_words, split_tokens
 from lexveil.nlp.masking.mask import MaskedText, Range
 from lexveil.nlp.recognizers.scores import ALLOWED
-from lexveil.nlp.text import NormalizedText
-
-CUT = "\x1f"
-"""Character in place of each replacement."""
+from lexveil.nlp.text import CUT, NormalizedText
 
 
 class ReadableText:

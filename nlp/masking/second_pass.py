@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Literal
 from lexveil.nlp.masking.folding import find_lower_words, fold_words
 from lexveil.nlp.masking.mask import MaskedText
 from lexveil.nlp.masking.near_spellings import MOST_NEAR_NAMES, SHORTEST_NEAR, NearIndex
-from lexveil.nlp.masking.readable_text import CUT, ReadableText
+from lexveil.nlp.masking.readable_text import ReadableText
 from lexveil.nlp.masking.targets import Targets
 from lexveil.nlp.masking.unseen import find_surnames, find_unseen, find_unseen_chinese
+from lexveil.nlp.text import CUT
 from lexveil.nlp.vocabulary import FOLDED_TITLES, JURISDICTIONS, LEGAL_WORDS
 
 if TYPE_CHECKING:

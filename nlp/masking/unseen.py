@@ -20,52 +20,20 @@ from lexveil.nlp.entities.given_names import is_given_name, may_be_given_name
 from lexveil.nlp.letters import LOWER, UPPER, has_han
 from lexveil.nlp.masking.folding import fold_words
 from lexveil.nlp.masking.mask import MaskedText, Replacement
-from lexveil.nlp.masking.rare_words import find_foreign_letters, find_rare_words, is_followed_by_act
-from lexveil.nlp.masking.readable_text import CUT, ReadableText
+from lexveil.nlp.masking.readable_text import ReadableText
 from lexveil.nlp.ordinary_words import is_ordinary
-from lexveil.nlp.vocabulary import (
-    AMBIGUOUS_NAMES,
-    COURTESY_TITLES,
-    DEMONYMS,
-    FOLDED_TITLES,
-    INSTITUTION_WORDS,
-    JURISDICTIONS,
-    LEGAL_FORMS,
-    LEGAL_WORDS,
-    OFFICE_TITLES,
-    PLACES,
-    PUBLIC_BODY,
-    TIME_WORDS,
+from lexveil.nlp.recognizers.rare_words import (
+    find_foreign_letters,
+    find_rare_words,
+    is_followed_by_act,
+    is_no_name,
 )
+from lexveil.nlp.text import CUT
+from lexveil.nlp.vocabulary import AMBIGUOUS_NAMES, LEGAL_WORDS
 
 _WORD = re.compile(
     rf"(?<![\w.@/'’-])[{UPPER}][{LOWER}]{{2,}}(?:[-'’][{UPPER}]?[{LOWER}]+)*(?![\w@]|\.\w|-\w)"
 )
-# Further capitalized words next to names that are not names.
-_BESIDE_NAMES = frozenset(
-    """
-    agent ambassador attorney-general banker brother captain cardinal chancellor cheers chief coach comrade constable
-    cousin daughter deacon dear director doctor engineer father general gentlemen head hello hi inspector kind ladies lieutenant major
-    mayor mother nurse officer pastor prince princess principal prosecutor rabbi regards reverend saint santa sergeant
-    sheikh sincerely sister son superintendent thanks thank uncle aunt undersecretary when after before if as but
-    although because whenever wherever late once meanwhile then later today yesterday what how why who whose both only even perhaps please
-    core advisor adviser analyst approve approves architect aid aide assist backup back-up buyer coach contact coordinator
-    dealer designer dev developer edit editor engineering enterprise export facsimile fax floor forum frontend backend
-    hardware hotline import interface invest login mail menu mobile module network number option order panel phase pilot
-    platform plan pop portal print program project promoter raid ramp release router sale script server shop site sketch
-    software solution sponsor store studio suite summit sys system team test tool trade trainer unit update urban
-    user vendor version video view web week wholesale works dual frozen round total hot new old pre post mini super ultra
-    """.split()  # noqa: SIM905
-)
-_KNOWN = frozenset(
-    word
-    for phrases in (
-        DEMONYMS, FOLDED_TITLES, INSTITUTION_WORDS, JURISDICTIONS, LEGAL_FORMS, LEGAL_WORDS, PLACES, PUBLIC_BODY, TIME_WORDS,
-        map(str.lower, (*COURTESY_TITLES, *OFFICE_TITLES)), _BESIDE_NAMES,
-    )
-    for phrase in phrases
-    for word in phrase.split()
-)  # fmt: skip
 # Words that precede a name, at the end of the text before it.
 _CUE = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Miss|Smt|Shri|Sri|Kumari|Kum|Dr|Herrn?|Frau|Mme|Monsieur|Señora?|named|née|alias|"
@@ -149,7 +117,7 @@ def find_unseen(
         told = {text[one.start : one.end] for one in found}
         found += (
             Unseen(word.start, word.end, "unseen" if word.cued else "rare", False)
-            for word in find_rare_words(text, lower, _is_known)
+            for word in find_rare_words(text, lambda word: not lower.isdisjoint((word, *fold_words(word))))
             if word.text not in told and not kept_names >= {*fold_words(word.text)}
         )
     elif language == "de":
@@ -181,10 +149,14 @@ def _find_unseen(
         before = text[max(0, match.start() - _BEFORE) : match.start()]
         within = _WITHIN_SENTENCE.search(before) is not None
         introduced = _CUE.search(before) is not None
-        if _is_known(word) or word in lower or word.removesuffix("s") in lower:
+        if is_no_name(word) or word in lower or word.removesuffix("s") in lower:
             acts = language == "en" and is_followed_by_act(text, match.end())
             as_name = (word in surnames and (within or acts)) or (
-                word in AMBIGUOUS_NAMES and within and acts and word not in lower
+                word in AMBIGUOUS_NAMES
+                and within
+                and acts
+                and word not in lower
+                and not before.endswith(" of ")  # it is the Court of Justice that refused
             )
             if as_name and word not in terms:
                 sure = acts and word in surnames
@@ -248,13 +220,6 @@ def _may_precede_name(article: str, word: str) -> bool:
     """Return True where an article or a conjunction says nothing of the word: "der Gerd", "that Oleg left"."""
     known = is_given_name(word) or (article == "that" and not is_ordinary(word))
     return article in _BEFORE_NAMES and known
-
-
-def _is_known(word: str) -> bool:
-    """Return True for a word that names nobody, or for several with hyphens: "non-disclosure"."""
-    return word in _KNOWN or all(
-        part in _KNOWN or part.removesuffix("s") in _KNOWN for part in word.split("-")
-    )
 
 
 def _is_half(text: str, match: re.Match[str], before: str, cuts: Sequence[int], masked: MaskedText) -> bool:

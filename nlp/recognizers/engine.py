@@ -46,6 +46,7 @@ from lexveil.nlp.recognizers.phone import LexveilPhoneRecognizer
 from lexveil.nlp.recognizers.phone_zh import ChinesePhoneRecognizer
 from lexveil.nlp.recognizers.plate import LexveilPlateRecognizer
 from lexveil.nlp.recognizers.quantity import LexveilQuantityRecognizer
+from lexveil.nlp.recognizers.rare_words import RareNameRecognizer
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.recognizers.spaced_name import SpacedNameRecognizer
 from lexveil.nlp.recognizers.speaker import SpeakerRecognizer
@@ -87,6 +88,7 @@ _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
         EnglishPersonRecognizer,
         GivenNameRecognizer,
         IndianPersonRecognizer,
+        RareNameRecognizer,
     ),
     CONTINENTAL: (
         ContinentalAddressRecognizer,

@@ -6,8 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.entities.identity import guess_gender
 from lexveil.nlp.letters import LOWER, UPPER
+from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.recognizers.base import ENGLISH, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.vocabulary import JURISDICTIONS, LEGAL_WORDS
 
@@ -54,8 +56,10 @@ class EnglishOrganizationRecognizer(RuleRecognizer):
         for pattern, score in ((_SUFFIXED, LABELED), (_INSTITUTION, SHAPED)):
             for match in pattern.finditer(text):
                 start = _skip_drafting(text, match.start(), match.end())
-                titled = pattern is _INSTITUTION and _TITLED.match(text, match.start())  # Ms Joy Church
-                if start is not None and not titled and not _ends_address(text, match.end()):
+                other = pattern is _INSTITUTION and (
+                    _TITLED.match(text, match.start()) or _is_street(text, match)  # Ms Joy Church
+                )
+                if start is not None and not other and not _ends_address(text, match.end()):
                     yield from _split_from_person(text, start, match.end(), score)
         for match in _OF.finditer(text):
             kind, name = match.group(1), match.group(2)
@@ -73,6 +77,14 @@ _AFTER_INITIAL = re.compile(rf" ?[{UPPER}]\. [\w'-]+, ")
 _PERSON_OF = re.compile(
     rf"([{UPPER}][\w'-]+(?: [{UPPER}]\.)*(?: [{UPPER}][\w'-]+)+)(?:,| of| at) (?=[{UPPER}][\w&'. -]*[ ,])"
 )
+# "Ann B. Roe for Dunn & Partners LLP": a person acts for a firm, or beside it.
+_PERSON_FOR = re.compile(
+    rf"([{UPPER}][\w'-]+(?: [{UPPER}]\.)* [{UPPER}][\w'-]+) (?:for|and) (?=[{UPPER}][\w&'. -]*[ ,])"
+)
+_MIDDLE_INITIAL = re.compile(r" [A-Z]\. ")
+# Before the name of a street that ends as that of an institution does: "135 Lydia Union, Leeds".
+_HOUSE_NUMBER = re.compile(r"(?<![\w.])\d{1,3}[A-Za-z]? \Z")
+_LONGEST_NUMBER = 6
 # Two capitals before a postal code are a state, not the legal form that they also abbreviate.
 _STATE = re.compile(r"\b[A-Z]{2} (?=\d{5}\b)")
 _POSTCODE = re.compile(r".*\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b(?:,? and )?")
@@ -84,11 +96,26 @@ def _split_from_person(text: str, start: int, end: int, score: float) -> Iterato
     if address:
         start = address.end()
     person = _PERSON_OF.match(text, start, end)
-    if person and (re.search(r" [A-Z]\. ", person[1]) or guess_gender(person[1].split()[0].casefold())):
+    if not (person and (_MIDDLE_INITIAL.search(person[1]) or guess_gender(_get_first_word(person[1])))):
+        person = _PERSON_FOR.match(text, start, end)
+        if person and not _MIDDLE_INITIAL.search(person[1]):
+            known = is_given_name(_get_first_word(person[1])) and person[0].endswith(" for ")
+            person = person if known and not is_ordinary(person[1].split()[-1].casefold()) else None
+    if person:
         yield Finding(person.start(1), person.end(1), "PERSON", SHAPED)
         start = person.end()
     if start < end:
         yield Finding(start, end, "ORGANIZATION", score)
+
+
+def _get_first_word(name: str) -> str:
+    return name.split()[0].casefold()
+
+
+def _is_street(text: str, match: re.Match[str]) -> bool:
+    """Return True for the name of a street between a house number and a comma."""
+    before = text[max(0, match.start() - _LONGEST_NUMBER) : match.start()]
+    return text[match.end() : match.end() + 1] == "," and _HOUSE_NUMBER.search(before) is not None
 
 
 def _ends_address(text: str, end: int) -> bool:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from lexveil.nlp.masking.folding import find_lower_words, fold_words, join_folded, split_tokens
 from lexveil.nlp.masking.mask import Replacement, mask_text
 from lexveil.nlp.masking.policy import build_policy
-from lexveil.nlp.masking.readable_text import CUT, ReadableText
+from lexveil.nlp.masking.readable_text import ReadableText
 from lexveil.nlp.masking.targets import Targets
-from lexveil.nlp.text import NormalizedText, Span
+from lexveil.nlp.text import CUT, NormalizedText, Span
 
 
 def replacement(

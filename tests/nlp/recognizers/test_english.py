@@ -336,6 +336,11 @@ def test_kin(text: str) -> None:
         "at 86 Quill Mall, Rochford, CO 96205.",
         "of 3 Pell Falls, South Quillville, NV 32758 after",
         "⟦Philips NV⟧ paid",
+        "in which Valerie H. Pell and ⟦Thornbury & Vane LLP⟧ appeared",
+        "code written by Osgood B. Pell for ⟦Thornbury Logistics Inc.⟧ in May",
+        "code written by Karen Pell for ⟦Thornbury Logistics Inc.⟧ in May",
+        "of 135 Lydia Union, Quillside",
+        "⟦Pell Institute for Advanced Studies Inc.⟧ paid",
     ],
 )
 def test_a_company_ends_where_a_person_or_an_address_begins(text: str) -> None:
