@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.maintenance.targets import find_named, find_owned, list_empty_items
 from lexveil.pipeline.maintenance.traces import Traces, collect_traces, search_folder
@@ -20,6 +23,7 @@ from lexveil.pipeline.sources.documents import is_gone
 from lexveil.pipeline.sources.plan import list_erased_ids, read_plans, rewrite_plans
 from lexveil.pipeline.sources.scheduled import drop_scheduled_sources
 from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.catalogue import digest_parts
 from lexveil.pipeline.workspace.documents import DocumentIds, read_raw
 from lexveil.pipeline.workspace.features import list_versions
 from lexveil.pipeline.workspace.shards import read_manifest, write_manifest
@@ -119,11 +123,15 @@ def erase(
     traces = collect_traces(workspace, target.doc_ids, target.items, entries)
     stones = [*_list_tombstones(workspace, target.doc_ids), *list_erased_ids(workspace, target.items)]
     stones += [entry.content for entry in target.quarantined if entry.content is not None]
+    is_current = workspace.catalogue.read_basis() == _digest_raw(workspace)
     removed = _remove(workspace, keys, target.doc_ids, stones, mark=True, items=target.items)
     rewrite_plans(workspace, erased=target.items)
     drop_scheduled_sources(workspace, {item.path for item in target.items.values()})
     rows = removed.rows + _drop_entries(workspace, entries)
-    _drop_from_catalogue(workspace, target.doc_ids)  # last: a second try finds an owner's documents in it
+    basis = _digest_raw(workspace) if is_current else None
+    _drop_from_catalogue(
+        workspace, target.doc_ids, basis
+    )  # last: a second try finds an owner's documents in it
     return Erasure(
         tuple(target.doc_ids),
         tuple(entries),
@@ -184,6 +192,8 @@ def _remove(
     items: Iterable[str] = (),
 ) -> _Removed:
     trained = _list_models_trained_on(workspace, keys, doc_ids) if mark else []
+    if workspace.catalogue.read_basis() is not None:  # after a kill, the next ingest looks at all parts
+        workspace.catalogue.write(workspace.catalogue.read())
     destroyed = keys.destroy_keys([*doc_ids, *items], tombstones=tombstones)
     for doc_id in doc_ids:
         remove_review(workspace, doc_id)
@@ -301,6 +311,7 @@ def _list_stage_folders(workspace: Workspace) -> list[tuple[Path, str]]:
         (workspace.masked, "mask"),
         *((folder, "extract") for folder in list_versions(workspace)),
         *encoded,
+        (workspace.assessed, "assess"),
     ]
 
 
@@ -309,16 +320,20 @@ def _list_parts(workspace: Workspace) -> list[Path]:
         *(folder for folder, _ in _list_stage_folders(workspace)),
         workspace.vault,
         workspace.held_back,
+        workspace.compared,
     ]
     folders.append(workspace.features)  # parts of early versions of Lexveil
     return [path for folder in folders for path in sorted(folder.glob("part-*.parquet"))]
 
 
-def _drop_from_catalogue(workspace: Workspace, doc_ids: Sequence[str]) -> None:
+def _digest_raw(workspace: Workspace) -> str:
+    return digest_parts(read_manifest(workspace.raw, "ingest").shards)
+
+
+def _drop_from_catalogue(workspace: Workspace, doc_ids: Sequence[str], basis: str | None) -> None:
     table = workspace.catalogue.read()
-    dropped = set(doc_ids)
-    kept = [value not in dropped for value in tables.to_strings(table, "doc_id")]
-    workspace.catalogue.write(table.filter(kept))
+    dropped = pc.is_in(table.column("doc_id"), value_set=pa.array(doc_ids, pa.string()))
+    workspace.catalogue.write(table.filter(pc.invert(dropped)), basis)
 
 
 def _refresh_manifests(workspace: Workspace) -> None:

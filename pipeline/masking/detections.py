@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections import defaultdict
@@ -11,6 +12,8 @@ from functools import partial
 from operator import attrgetter
 from sys import intern
 from typing import Any, Literal
+
+import numpy as np
 
 from lexveil.nlp.entities.identity import Mention
 from lexveil.nlp.masking.anonymize import Piece
@@ -121,14 +124,19 @@ def seal_names(key: bytes, doc_id: str, start: int, names: DocumentNames) -> byt
     return seal(key, content, _seal_context("names", doc_id, start), compress=True)
 
 
-def group_kept_documents(workspace: Workspace) -> dict[int, list[str]]:
-    """Return the kept documents of every raw part: index -> doc_ids."""
-    kept: dict[int, list[str]] = defaultdict(list)
-    catalogue = workspace.catalogue.read()
-    shards: list[Any] = catalogue.column("shard").to_pylist()
-    for doc_id, shard in zip(tables.to_strings(catalogue, "doc_id"), shards, strict=True):
-        kept[shard].append(doc_id)
-    return kept
+def digest_kept_documents(workspace: Workspace) -> dict[int, str]:
+    """Return a digest of the kept documents of every raw part that has some, by its index."""
+    catalogue = workspace.catalogue.read(columns=["doc_id", "shard"])
+    ids: list[str] = tables.to_strings(catalogue, "doc_id")
+    shards: Any = catalogue.column("shard").to_numpy()
+    if not ids:
+        return {}
+    order = np.argsort(shards, kind="stable")
+    numbers, starts = np.unique(shards[order], return_index=True)
+    return {
+        int(number): hashlib.sha256("\n".join(ids[row] for row in rows.tolist()).encode()).hexdigest()[:32]
+        for number, rows in zip(numbers, np.split(order, starts[1:]), strict=True)
+    }
 
 
 def list_kept_documents(workspace: Workspace, index: int) -> list[str]:

@@ -44,31 +44,58 @@ class DenoisingScores:
     n: int
 
 
-def score_classes(config: ModelConfig, written: Sequence[str | None], logits: np.ndarray) -> Scores:
-    """Score the classes of a model: the most likely one, or, for a multilabel model, all above one half.
+def guess_classes(config: ModelConfig, logits: np.ndarray) -> list[list[int]]:
+    """Return the classes that a model gives each document: the most likely one, or all above one half.
 
-    A label that the model does not know counts as a miss.
+    Args:
+        config: configuration of the model.
+        logits: shape (documents, labels).
+    """
+    if config.objective == "multilabel":
+        return [np.flatnonzero(row > 0).tolist() for row in logits]
+    return [[guess] for guess in logits.argmax(axis=1).tolist()]
+
+
+def score_classes(config: ModelConfig, written: Sequence[str | None], logits: np.ndarray) -> Scores:
+    """Score the classes of a model, as `score_guesses` does.
 
     Args:
         config: configuration of the model.
         written: label of each document.
         logits: shape (documents, labels).
     """
+    return score_guesses(config, written, guess_classes(config, logits))
+
+
+def score_guesses(
+    config: ModelConfig, written: Sequence[str | None], guessed: Sequence[Sequence[int]]
+) -> Scores:
+    """Score the classes that a model gives documents.
+
+    A label that the model does not know counts as a miss.
+
+    Args:
+        config: configuration of the model.
+        written: label of each document.
+        guessed: what `guess_classes` returns.
+    """
     from sklearn.metrics import f1_score
 
-    unknown = {name for label in written for name in parse_classes(label)} - set(config.labels)
+    parsed = {label: parse_classes(label) for label in set(written)}
+    unknown = {name for own in parsed.values() for name in own} - set(config.labels)
     names = [*config.labels, *sorted(unknown)]
     index = {name: number for number, name in enumerate(names)}
     if config.objective == "multilabel":
         truth = np.zeros((len(written), len(names)), dtype=bool)
-        for row, label in zip(truth, written, strict=True):
-            row[[index[name] for name in parse_classes(label)]] = True
-        guesses = np.pad(logits > 0, ((0, 0), (0, len(unknown))))
+        guesses = np.zeros_like(truth)
+        for row, label in enumerate(written):
+            truth[row, [index[name] for name in parsed[label]]] = True
+            guesses[row, guessed[row]] = True
         present = np.flatnonzero(truth.any(axis=0))
     else:
-        classes = [parse_classes(label) for label in written]
-        truth = np.array([index[own[0]] if len(own) == 1 else -1 for own in classes])
-        guesses = logits.argmax(axis=1)
+        codes = {label: index[own[0]] if len(own) == 1 else -1 for label, own in parsed.items()}
+        truth = np.array([codes[label] for label in written])
+        guesses = np.array([guess for (guess,) in guessed])
         present = np.unique(truth)
     undefined: Any = 0.0  # F1 of a label that neither occurs nor is predicted
     micro = f1_score(truth, guesses, average="micro", zero_division=undefined)
@@ -76,15 +103,31 @@ def score_classes(config: ModelConfig, written: Sequence[str | None], logits: np
     return Scores(float(micro), float(macro), len(written))
 
 
-def score_topics(logits: np.ndarray, topics: np.ndarray) -> DenoisingScores:
-    """Score the topics of a denoising model.
+def measure_denoising(logits: np.ndarray, topics: np.ndarray) -> np.ndarray:
+    """Return the cross-entropy of each document with its topics: the model's, and the uniform distribution's.
 
     Args:
         logits: shape (documents, topics).
         topics: distributions over the public topics, of the same shape.
+
+    Returns:
+        Shape (documents, 2), float32.
     """
     predicted, targets = torch.from_numpy(logits), torch.from_numpy(topics)
-    uniform = denoising_loss(torch.zeros_like(predicted), targets)
-    return DenoisingScores(
-        float(denoising_loss(predicted, targets).mean()), float(uniform.mean()), len(logits)
-    )
+    losses = (denoising_loss(values, targets) for values in (predicted, torch.zeros_like(predicted)))
+    return torch.stack([*losses], dim=1).numpy()
+
+
+def score_topics(logits: np.ndarray, topics: np.ndarray) -> DenoisingScores:
+    """Score the topics of a denoising model, as `score_losses` does; see `measure_denoising`."""
+    return score_losses(measure_denoising(logits, topics))
+
+
+def score_losses(losses: np.ndarray) -> DenoisingScores:
+    """Score the topics of a denoising model.
+
+    Args:
+        losses: what `measure_denoising` returns.
+    """
+    model, uniform = (float(torch.from_numpy(column.copy()).mean()) for column in losses.T)
+    return DenoisingScores(model, uniform, len(losses))

@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from heapq import nsmallest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
+from numpy.typing import NDArray
 
 from lexveil.nlp.batching import batch_by_count
 from lexveil.nlp.encoders.config import ModelConfig
@@ -21,18 +24,26 @@ from lexveil.nlp.encoders.public import read_public_passages
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.masking.stated_names import list_stated_names
 from lexveil.pipeline.masking.texts import mask_texts
-from lexveil.pipeline.models.encoding import CONTENTS, encode_texts, get_encoding, restore_encoding
+from lexveil.pipeline.models.encoding import encode_texts, get_encoding, restore_encoding
 from lexveil.pipeline.models.encrypted_check import EncryptedCheck, check_encrypted
 from lexveil.pipeline.models.heads import build_head
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
-from lexveil.pipeline.models.scoring import DenoisingScores, Scores, score_classes, score_topics
+from lexveil.pipeline.models.scoring import (
+    DenoisingScores,
+    Scores,
+    score_classes,
+    score_guesses,
+    score_losses,
+    score_topics,
+)
 from lexveil.pipeline.records import SourceDocument
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.sources.documents import SourceItem, check_fields, read_item, scan_sources
-from lexveil.pipeline.stages.extract import read_features
+from lexveil.pipeline.stages.assess import assess, read_compared
+from lexveil.pipeline.stages.extract import name_version
 from lexveil.pipeline.training.classes import choose_classes
-from lexveil.pipeline.training.data import Row, Split, group_by_owner, load_split
+from lexveil.pipeline.training.data import Division, Row, Split, divide, group_by_owner, load_split
 from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -119,27 +130,29 @@ def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
     settings = workspace.settings
     saved = find_model(workspace, name or settings.train.model)
     model = open_model(saved.folder, settings)
-    # Mostly the table of features has all that is needed, and reading all vectors would take minutes.
-    contents = {"topics"} if model.config.objective == "denoise" else set[str]()
-    if settings.train.diagnostics or has_topic_attention(model):
-        contents = set(CONTENTS)
-    split = load_split(workspace, known=model.config.labels, contents=contents)
-    sample = _sample(split, settings.encrypted.sample)
-    learned, compared = (_select_compared(rows, model.config) for rows in (split.train, split.held_out))
-    wanted = {row.doc_id for row in (*split.held_out, *sample, *(learned if compared else ()))}
-    features = read_features(workspace, saved, wanted)
-
-    @torch.inference_mode()
-    def compute_logits(rows: Sequence[Row]) -> np.ndarray:
-        return model.head(torch.from_numpy(np.stack([features[row.doc_id] for row in rows]))).numpy()
-
-    utility = _score_rows(model.config, split.held_out, compute_logits)
+    version = name_version(workspace, saved)
+    documents = assess(workspace, saved, version)
+    apart: Any = documents.column("held_out")
+    division = divide(workspace, documents, apart.to_numpy(), known=model.config.labels)
+    ids: Any = documents.column("doc_id").combine_chunks()
+    sample = _sample(ids, division, settings.encrypted.sample)
+    learned, compared = (
+        _select_compared(ids, division, rows, model.config) for rows in (division.learn, division.held_out)
+    )
+    used = {*sample, *compared, *(learned if compared else ())}
+    found = read_compared(workspace, saved, version, documents, used)
+    features = {row: found[ids[row].as_py()] for row in used}
+    utility = _score_held_out(model.config, documents, division)
     twin = relu = None
-    if settings.train.diagnostics and split.held_out:
-        twin, relu = _score_twins(settings.train, split)
-    checked = check_encrypted(build_head(model), np.stack([features[row.doc_id] for row in sample]))
-    attention = _summarize_attention(model, split.held_out, settings)
-    neighbors = _compare_neighbors(learned, compared, features)
+    attention: tuple[Attention, ...] = ()
+    with_diagnostics = settings.train.diagnostics and len(division.held_out) > 0
+    if with_diagnostics or has_topic_attention(model):
+        split = load_split(workspace, known=model.config.labels)  # all vectors: it takes minutes
+        if with_diagnostics:
+            twin, relu = _score_twins(settings.train, split)
+        attention = _summarize_attention(model, split.held_out, settings)
+    checked = check_encrypted(build_head(model), np.stack([features[row] for row in sample]))
+    neighbors = _compare_neighbors(learned, compared, division, features)
     return Evaluation(utility, twin, checked, relu, attention, neighbors)
 
 
@@ -214,21 +227,35 @@ def _summarize_attention(
     return tuple(found)
 
 
-def _select_compared(rows: Sequence[Row], config: ModelConfig) -> list[Row]:
+def _select_compared(
+    ids: pa.Array[Any], division: Division, rows: NDArray[np.int64], config: ModelConfig
+) -> list[int]:
     """Select rows whose features are compared; none if documents do not have one class each."""
-    labeled = [row for row in rows if row.label is not None and config.objective == "classify"]
-    return sorted(labeled, key=lambda row: row.doc_id)[:_MOST_COMPARED]
+    if config.objective != "classify":
+        return []
+    labeled = rows[np.array([label is not None for label in division.labels[rows]], np.bool_)]
+    return _select_first(ids, labeled, _MOST_COMPARED)
+
+
+def _select_first(ids: pa.Array[Any], rows: NDArray[np.int64], most: int) -> list[int]:
+    """Select the rows with the least ids, in their order. Ids are keyed hashes: it is as good as random."""
+    if min(most, len(rows)) < 1:
+        return []
+    order = pc.select_k_unstable(ids.take(rows), min(most, len(rows)), [("id", "ascending")])
+    return rows[order.to_numpy()].tolist()
 
 
 def _compare_neighbors(
-    learned: Sequence[Row], held_out: Sequence[Row], features: Mapping[str, np.ndarray]
+    learned: Sequence[int],
+    held_out: Sequence[int],
+    division: Division,
+    features: Mapping[int, NDArray[np.float32]],
 ) -> Neighbors | None:
     if not learned or not held_out:
         return None
-    near, own = (_scale(np.stack([features[row.doc_id] for row in rows])) for rows in (learned, held_out))
-    labels = np.array([row.label for row in learned])
-    written = np.array([row.label for row in held_out])
-    nearest = np.argsort(-(own @ near.T), axis=1, kind="stable")[:, :_NEAREST]
+    near, own = (_scale(np.stack([features[row] for row in rows])) for rows in (learned, held_out))
+    labels, written = (division.labels[rows].astype(np.str_) for rows in (learned, held_out))
+    nearest = find_nearest(own @ near.T)
     found = (labels[nearest] == written[:, None]).sum(axis=1)
     sizes = Counter(labels.tolist())
     there = np.array([sizes[label] for label in written.tolist()])
@@ -237,8 +264,39 @@ def _compare_neighbors(
     return Neighbors(float((found / possible).mean()), float(chance.mean()), len(held_out))
 
 
+def find_nearest(similarity: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the columns with the greatest values of each row; of equal ones, the first.
+
+    Shapes: (rows, columns) -> (rows, at most `_NEAREST`), in no order.
+    """
+    if similarity.shape[1] <= _NEAREST:
+        return np.argsort(-similarity, axis=1, kind="stable")
+    values, nearest = torch.from_numpy(similarity).topk(_NEAREST + 1, dim=1)
+    found = nearest[:, :_NEAREST].numpy()
+    tied = (
+        values[:, _NEAREST - 1] == values[:, _NEAREST]
+    ).numpy()  # one of equals was left out: which, is chance
+    found[tied] = np.argsort(-similarity[tied], axis=1, kind="stable")[:, :_NEAREST]
+    return found
+
+
 def _scale(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+
+
+def _score_held_out(
+    config: ModelConfig, documents: pa.Table, division: Division
+) -> Scores | DenoisingScores | None:
+    """Score a model on the held-out documents that it can be scored on; None if there are none."""
+    if config.objective == "denoise":
+        losses = [pair for pair in documents.column("losses").take(division.held_out).to_pylist() if pair]
+        return score_losses(np.array(losses, np.float32)) if losses else None
+    written = division.labels[division.held_out].tolist()
+    guesses: list[Any] = documents.column("guess").take(division.held_out).to_pylist()
+    labeled = [row for row, label in enumerate(written) if label is not None]
+    if not labeled:
+        return None
+    return score_guesses(config, [written[row] for row in labeled], [guesses[row] for row in labeled])
 
 
 def _score_rows(
@@ -259,11 +317,10 @@ def _compute_logits(model: FeatureModel, rows: Sequence[Row]) -> np.ndarray:
     return extract(model, [row.encoded for row in rows]).logits
 
 
-def _sample(split: Split, size: int) -> list[Row]:
-    """Select documents, held-out ones first. Ids are keyed hashes, so their order is as good as random."""
-    held_out = nsmallest(size, split.held_out, key=lambda row: row.doc_id)
-    others = nsmallest(size - len(held_out), split.train, key=lambda row: row.doc_id)
-    return [*held_out, *others]
+def _sample(ids: pa.Array[Any], division: Division, size: int) -> list[int]:
+    """Select documents, held-out ones first."""
+    held_out = _select_first(ids, division.held_out, size)
+    return [*held_out, *_select_first(ids, division.learn, size - len(held_out))]
 
 
 def _read_labeled(items: Sequence[SourceItem], settings: Settings) -> Iterator[SourceDocument]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -118,14 +118,15 @@ def extract_shard(workspace: Workspace, saved: SavedModel, lineage: Lineage, sha
 
 
 def read_features(
-    workspace: Workspace, saved: SavedModel, doc_ids: Collection[str]
+    workspace: Workspace, saved: SavedModel, version: str, wanted: Mapping[int, Collection[str]]
 ) -> dict[str, NDArray[np.float32]]:
     """Return the features of some encoded documents: of the table, or computed where it has others.
 
     Args:
         workspace: the workspace.
         saved: the model.
-        doc_ids: the documents; unknown ones are left out.
+        version: what `name_version` returns for it.
+        wanted: the documents of each shard; unknown ones are left out.
 
     Returns:
         Features by document, shape (feature_dim,).
@@ -133,15 +134,15 @@ def read_features(
     model = open_model(saved.folder, workspace.settings)
     workspace = workspace.with_settings(restore_encoding(workspace.settings, model.config))
     want = get_encoding(saved.kind)
-    version = _build_lineage(workspace, saved, None).version
-    wanted = pa.array(sorted(doc_ids), pa.string())
     features: dict[str, NDArray[np.float32]] = {}
     for entry in read_manifest(encoded_folder(workspace, want), f"encode-{want}").shards:
+        if not (mine := wanted.get(entry.index)):
+            continue
         part = tables.part_path(workspace.features / version, entry.index)
         made = tables.read_result(part)
         if made is not None and made.key == compute_digest([entry.digest, version]):
             table = tables.read_part(part, ["doc_id", "features"])
-            table = table.filter(pc.is_in(table.column("doc_id"), value_set=wanted))
+            table = table.filter(pc.is_in(table.column("doc_id"), value_set=pa.array(sorted(mine))))
             read: list[Any] = table.column("features").chunks
             chunks = [chunk.flatten().to_numpy() for chunk in read]
             rows = np.concatenate([*chunks, np.empty(0, np.float32)]).reshape(-1, model.config.feature_dim)
@@ -149,10 +150,17 @@ def read_features(
         else:
             table, encoded = read_encoded(tables.part_path(encoded_folder(workspace, want), entry.index))
             pairs = zip(tables.to_strings(table, "doc_id"), encoded, strict=True)
-            mine = {doc_id: document for doc_id, document in pairs if doc_id in doc_ids}
-            if mine:
-                features.update(zip(mine, extract_features(model, list(mine.values())).features, strict=True))
+            found = {doc_id: document for doc_id, document in pairs if doc_id in mine}
+            if found:
+                computed = extract_features(model, list(found.values())).features
+                features.update(zip(found, computed, strict=True))
     return features
+
+
+def name_version(workspace: Workspace, saved: SavedModel) -> str:
+    """Return the version of the features that a model makes of this workspace's documents."""
+    settings = restore_encoding(workspace.settings, read_config(saved.folder))
+    return _build_lineage(workspace.with_settings(settings), saved, None).version
 
 
 def _build_lineage(workspace: Workspace, saved: SavedModel, run: str | None) -> Lineage:

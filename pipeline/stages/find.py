@@ -17,7 +17,7 @@ from lexveil.nlp.masking.anonymize import Piece, split_pieces
 from lexveil.nlp.masking.scope import DocumentNames
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.masking.detections import (
-    group_kept_documents,
+    digest_kept_documents,
     list_kept_documents,
     seal_names,
     seal_spans,
@@ -52,10 +52,10 @@ def find(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
     if not workspace.catalogue.exists():
         raise WorkspaceError("nothing has been ingested into this workspace; run `lexveil ingest` first")
     check_own_rules(workspace.settings.mask)
-    kept = group_kept_documents(workspace)
+    kept = digest_kept_documents(workspace)
     facts = describe_detection(workspace.settings.mask)
     shards = [
-        Shard(entry.index, compute_digest([entry.digest, kept[entry.index], *facts.values()]))
+        Shard(entry.index, compute_digest([entry.digest, kept.get(entry.index), *facts.values()]))
         for entry in read_manifest(workspace.raw, "ingest").shards
     ]
     work = functools.partial(find_shard, workspace)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -30,6 +31,7 @@ from lexveil.pipeline.sources.files import count_skipped
 from lexveil.pipeline.sources.owners import list_spellings, normalize_owner
 from lexveil.pipeline.sources.plan import make_plan, read_plan
 from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.catalogue import digest_parts
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.documents import DocumentIds, join_owners, split_owners
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
@@ -89,17 +91,21 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     shards = [
         Shard(index, compute_digest([list(items), *facts.values()])) for index, items in enumerate(plan)
     ]
-    done = {result.key for result in read_manifest(workspace.raw, "ingest").shards}
+    before = read_manifest(workspace.raw, "ingest").shards
+    done = {result.key for result in before}
     killed = workspace.keys.recall(_UNFINISHED) == "yes"
     if any(shard.key not in done for shard in shards):
         workspace.keys.remember(_UNFINISHED, "yes")
     work = functools.partial(ingest_shard, workspace)
     manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts, (workspace.quarantine,))
-    catalogue = _build_catalogue(workspace, manifest)
-    gone = _list_ids(workspace.catalogue.read()) - _list_ids(catalogue)
-    if gone:
-        remove_vanished(workspace, sorted(gone))
-    workspace.catalogue.write(catalogue)  # last: if the removal fails, the next try finds the same documents
+    gone: set[str] = set()
+    intact = not killed and workspace.catalogue.read_basis() == digest_parts(before)
+    if not intact or manifest.shards != before:
+        catalogue, gone = update_catalogue(workspace, before if intact else (), manifest.shards)
+        if gone:
+            remove_vanished(workspace, sorted(gone))
+        # Last: if the removal fails, the next try finds the same documents.
+        workspace.catalogue.write(catalogue, digest_parts(read_manifest(workspace.raw, "ingest").shards))
     made = [result for result in manifest.shards if result.key not in done]
     if made or manifest.done_now or killed:
         # All of them if it is not known which were made: by a run that was killed, or since a part was lost.
@@ -417,17 +423,61 @@ def _write_quarantine(
     return [entry for entry, _ in kept]
 
 
-def _list_ids(catalogue: pa.Table) -> set[str]:
-    return set(tables.to_strings(catalogue, "doc_id"))
+def update_catalogue(
+    workspace: Workspace, before: Sequence[ShardResult], now: Sequence[ShardResult]
+) -> tuple[pa.Table, set[str]]:
+    """Return the catalogue of the parts as they are now, and the ids of the documents that it lost.
+
+    Args:
+        workspace: the workspace.
+        before: results of the parts from which the present catalogue was made; none if that is not known.
+        now: results of the present parts.
+    """
+    former = workspace.catalogue.read()
+    known = {result.index: result for result in before}
+    changed = {result.index for result in now if known.pop(result.index, None) != result} | set(known)
+    of_changed = pc.is_in(former.column("shard"), value_set=pa.array(sorted(changed), pa.int32()))
+    left, kept = former.filter(of_changed), former.filter(pc.invert(of_changed))
+    if not before:
+        left, kept = former, former.slice(0, 0)
+    elif left.num_rows and sum(result.rows for result in before) > former.num_rows:
+        return update_catalogue(workspace, (), now)  # another part may have a duplicate of what has left
+    indexes = [result.index for result in now if result.index in changed]
+    parts = {index: _read_catalogued(workspace, index) for index in indexes}
+    new = pa.array(
+        [doc_id for part in parts.values() for doc_id in tables.to_strings(part, "doc_id")], pa.string()
+    )
+    again: Any = kept.filter(pc.is_in(kept.column("doc_id"), value_set=new)).column("shard").to_numpy()
+    for index in np.unique(again).tolist():
+        rows = (
+            kept.filter(pc.equal(kept.column("shard"), pa.scalar(index, pa.int32())))
+            .column("doc_id")
+            .combine_chunks()
+        )
+        part = _read_catalogued(workspace, index)
+        parts[index] = part.filter(pc.is_in(part.column("doc_id"), value_set=rows))
+    others = kept.filter(pc.invert(pc.is_in(kept.column("shard"), value_set=pa.array([*parts], pa.int32()))))
+    catalogue = pa.concat_tables([others, *_select_least(parts)])
+    shards: Any = catalogue.column("shard").to_numpy()
+    if (shards[1:] < shards[:-1]).any():
+        catalogue = catalogue.take(np.argsort(shards, kind="stable"))
+    return catalogue, _list_ids(left).difference(new.to_pylist())
 
 
-def _build_catalogue(workspace: Workspace, manifest: Manifest) -> pa.Table:
-    """Build the catalogue from the parts: of each document, the row of its least variant."""
-    columns = ["doc_id", "owner", "label", "split", "source_key"]
-    parts = {
-        shard.index: tables.read_part(tables.part_path(workspace.raw, shard.index), [*columns, "variant"])
-        for shard in manifest.shards
-    }
+def _list_ids(table: pa.Table) -> set[str]:
+    return set(tables.to_strings(table, "doc_id"))
+
+
+def _read_catalogued(workspace: Workspace, index: int) -> pa.Table:
+    """Read what the catalogue has of a part, and the variants."""
+    columns = ["doc_id", "owner", "label", "split", "source_key", "variant"]
+    part = tables.read_part(tables.part_path(workspace.raw, index), columns)
+    shard = pa.array([index] * part.num_rows, pa.int32())
+    return part.append_column(tables.CATALOGUE.field("shard"), shard)
+
+
+def _select_least(parts: Mapping[int, pa.Table]) -> list[pa.Table]:
+    """Select of each document the row of its least variant."""
     least: dict[str, tuple[str, int]] = {}
     for index, part in parts.items():
         for doc_id, variant in zip(
@@ -438,8 +488,7 @@ def _build_catalogue(workspace: Workspace, manifest: Manifest) -> pa.Table:
     kept: list[pa.Table] = []
     for index, part in parts.items():
         is_kept = [least[doc_id][1] == index for doc_id in tables.to_strings(part, "doc_id")]
-        rows = part.select(columns).filter(pa.array(is_kept, pa.bool_()))
-        kept.append(rows.append_column("shard", pa.array([index] * rows.num_rows, pa.int32())))
-    return pa.concat_tables(
-        [part.cast(tables.CATALOGUE) for part in kept] or [tables.CATALOGUE.empty_table()]
-    )
+        kept.append(
+            part.filter(pa.array(is_kept, pa.bool_())).select(tables.CATALOGUE.names).cast(tables.CATALOGUE)
+        )
+    return kept

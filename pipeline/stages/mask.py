@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lexveil.nlp.masking.anonymize import (
     Piece,
@@ -197,26 +198,31 @@ class _ShardMasking:
 
 
 def _collect_dependencies(workspace: Workspace, found: Manifest) -> dict[int, list[Any]]:
-    """Return what the masking of each shard depends on: what was found in it, or in its owners' documents."""
-    catalogue = workspace.catalogue.read()
-    ids, owners = (tables.to_strings(catalogue, name) for name in ("doc_id", "owner"))
-    shards: list[Any] = catalogue.column("shard").to_pylist()
-    digests = {shard.index: shard.digest for shard in found.shards}
+    """Return what the masking of each shard depends on: what was found in it, or in its owners' documents.
+
+    What was found in a shard says which documents it has.
+    """
+    facts: dict[int, list[Any]] = {shard.index: [shard.digest] for shard in found.shards}
     decided = compute_decisions_digests(workspace)
-    facts: dict[int, list[Any]] = {index: [digest] for index, digest in digests.items()}
+    by_matter = workspace.settings.mask.scope == "matter"
+    if not decided and not by_matter:
+        return facts
+    catalogue = workspace.catalogue.read(columns=["doc_id", "owner", "shard"])
+    if not by_matter:
+        ids = pa.array(sorted(decided), pa.string())
+        catalogue = catalogue.filter(pc.is_in(catalogue.column("doc_id"), value_set=ids))
     # By document, not by shard: one changed file must not mask again the matters of other files in its shard.
     finding = compute_digest(describe_detection(workspace.settings.mask))
     by_owner: dict[str, list[Any]] = defaultdict(lambda: [finding])
-    by_matter = workspace.settings.mask.scope == "matter"
-    for doc_id, owner, shard in zip(ids, owners, shards, strict=True):
-        entry = [doc_id, decided.get(doc_id)]
-        facts[shard].append(entry)
-        if by_matter:
-            by_owner[owner].append(entry)
+    rows = catalogue.to_pylist()
+    for row in rows:
+        entry = [row["doc_id"], decided.get(row["doc_id"])]
+        facts[row["shard"]].append(entry)
+        by_owner[row["owner"]].append(entry)
     if by_matter:
         of_owner = {owner: compute_digest(entries) for owner, entries in by_owner.items()}
-        for owner, shard in zip(owners, shards, strict=True):
-            facts[shard].append(of_owner[owner])
+        for row in rows:
+            facts[row["shard"]].append(of_owner[row["owner"]])
     return facts
 
 

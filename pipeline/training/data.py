@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
+from numpy.typing import NDArray
 
 from lexveil.nlp.encoders.config import Kind, Objective, takes_tokens
 from lexveil.nlp.encoders.documents import EncodedDocument
@@ -38,6 +41,8 @@ from lexveil.privacy.vault import content_id
 FEW_UNITS = (
     300  # with fewer owners or documents, most of a model's score is that of its start (docs/utility.md)
 )
+ABOUT = ["doc_id", "owner", "label", "split"]
+"""Columns of a table of documents by which they are divided."""
 Item = Sequence[int] | np.ndarray
 
 
@@ -77,18 +82,38 @@ class Split:
         return len({row.owner for row in self.train})
 
 
+@dataclass(frozen=True, slots=True)
+class Division:
+    """Which rows of a table of documents a model learns from and which are held out; no owner is in both.
+
+    Attributes:
+        learn: rows to learn from, in the order of the table.
+        held_out: rows held out, in the order of the table.
+        owners: owner of each row of the table, or all of its owners together.
+        labels: label of each row in the names of the model; None: it has none there.
+        objective: what a model learns.
+        classes: names of the classes or topics, in the order of a model's outputs.
+        public: True if no document decides on `classes` and `objective`.
+        left_out: number of documents in neither, because an owner of theirs has more documents with others.
+    """
+
+    learn: NDArray[np.int64] = field(repr=False)
+    held_out: NDArray[np.int64] = field(repr=False)
+    owners: pa.Array[Any] = field(repr=False)
+    labels: NDArray[np.object_] = field(repr=False)
+    objective: Objective
+    classes: tuple[str, ...] = field(repr=False)
+    public: bool
+    left_out: int
+
+
 def load_split(
     workspace: Workspace,
     mask: MaskNames | None = None,
     known: Collection[str] = (),
     contents: Collection[str] = CONTENTS,
 ) -> Split:
-    """Load the encoded documents, divided by owner, with their labels in the names of the model.
-
-    An owner is held out by a keyed hash of the owner (or by the split field), never by content, so adding an
-    owner moves no other. If the settings list the classes, adding an owner does not change what a document of
-    another owner is trained on either. Of documents with several owners, those of chosen sets of owners are
-    loaded (`choose_groups`); such a set then counts as one owner.
+    """Load the encoded documents, divided as `divide` says, with their labels in the names of the model.
 
     Args:
         workspace: the workspace.
@@ -101,49 +126,109 @@ def load_split(
         TrainingRefusedError: there are fewer than two classes or owners, or, without a list of the classes,
             fewer labeled documents than classes.
     """
-    train = workspace.settings.train
-    want = get_encoding(train.model)
+    want = get_encoding(workspace.settings.train.model)
     folder = encoded_folder(workspace, want)
-    key = workspace.keys.purpose_key("held-out")
-    by_document = workspace.settings.ledger.unit == "document"
-    documents: list[tuple[Any, ...]] = []
+    parts: list[pa.Table] = [tables.ENCODED.empty_table().select(ABOUT)]
+    encoded: list[EncodedDocument] = []
     for shard in read_manifest(folder, f"encode-{want}").shards:
-        table, encoded = read_encoded(tables.part_path(folder, shard.index), contents)
-        about = (table.column(name).to_pylist() for name in ("doc_id", "owner", "label", "split"))
-        documents += zip(*about, encoded, strict=True)
+        table, documents = read_encoded(tables.part_path(folder, shard.index), contents)
+        parts.append(table.select(ABOUT))
+        encoded += documents
+    table = pa.concat_tables(parts)
+    division = divide(workspace, table, find_held_out(workspace, table), mask, known)
+    about: tuple[Sequence[Any], ...] = (
+        tables.to_strings(table, "doc_id"),
+        division.owners.to_pylist(),
+        division.labels.tolist(),
+        encoded,
+    )
+    learn, held_out = (
+        tuple(Row(*(column[row] for column in about)) for row in rows.tolist())
+        for rows in (division.learn, division.held_out)
+    )
+    return Split(learn, held_out, division.objective, division.classes, division.public, division.left_out)
+
+
+def find_held_out(workspace: Workspace, documents: pa.Table) -> NDArray[np.bool_]:
+    """Return for each document True if it is held out: by the split field, or by its owner.
+
+    An owner is held out by a keyed hash of the owner, never by content, so adding an owner moves no other.
+
+    Args:
+        workspace: the workspace.
+        documents: table with the columns `owner` and `split`.
+    """
+    key, share = workspace.keys.purpose_key("held-out"), workspace.settings.train.held_out
+    is_held_out = functools.cache(lambda owner: _hash_to_unit(key, owner) < share)
+    rows = zip(*(documents.column(name).to_pylist() for name in ("owner", "split")), strict=True)
+    return np.array([chosen not in (None, "train") or is_held_out(owner) for owner, chosen in rows], np.bool_)
+
+
+def divide(
+    workspace: Workspace,
+    documents: pa.Table,
+    apart: NDArray[np.bool_],
+    mask: MaskNames | None = None,
+    known: Collection[str] = (),
+) -> Division:
+    """Divide documents by owner into those to learn from and those held out.
+
+    If the settings list the classes, adding an owner does not change what a document of another owner is
+    trained on. Of documents with several owners, those of chosen sets of owners are taken (`choose_groups`);
+    such a set then counts as one owner.
+
+    Args:
+        workspace: the workspace.
+        documents: table of all encoded documents, with the columns `ABOUT`.
+        apart: what `find_held_out` says of them.
+        mask: masks the names of classes that the settings do not list; None: they stay.
+        known: classes of a saved model, whose names are used.
+
+    Raises:
+        TrainingRefusedError: there are fewer than two classes or owners, or, without a list of the classes,
+            fewer labeled documents than classes.
+    """
+    train = workspace.settings.train
+    written: Any = documents.column("label").combine_chunks().dictionary_encode()
+    names: list[str | None] = [*written.dictionary.to_pylist(), None]
+    codes = written.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
     # From all documents, held out or not: without a list in the settings, the classes count as public.
-    classes = choose_classes(workspace, {label for _, _, label, _, _ in documents}, mask, known)
-    fit = functools.cache(classes.fit)
-    is_held_out = functools.cache(lambda owner: _hash_to_unit(key, owner) < train.held_out)
-    learn: list[Row] = []
-    held_out: list[Row] = []
-    for doc_id, owner, label, chosen, document in documents:
-        apart = chosen not in (None, "train") or is_held_out(owner)
-        row = Row(doc_id, doc_id if by_document else owner, fit(label), document)
-        (held_out if apart else learn).append(row)
-    labels = classes.names
+    found = set(names if written.null_count else names[:-1])
+    classes = choose_classes(workspace, found, mask, known)
+    fitted = [classes.fit(name) for name in names]
+    labels = np.array(fitted, np.object_)[codes]
+    has_label = np.array([label is not None for label in fitted])[codes]
+    learn, held_out = np.flatnonzero(~apart), np.flatnonzero(apart)
+    outputs = classes.names
     if classes.objective != "denoise":
-        if len(labels) < 2:
-            raise TrainingRefusedError(f"training needs two classes, the documents have {len(labels)}")
-        learn = [row for row in learn if row.label is not None]
-        if len(labels) > len(learn) and not classes.public:
+        if len(outputs) < 2:
+            raise TrainingRefusedError(f"training needs two classes, the documents have {len(outputs)}")
+        learn = learn[has_label[learn]]
+        if len(outputs) > len(learn) and not classes.public:
             raise TrainingRefusedError(
                 f"training needs more documents than classes; {len(learn)} labeled ones are not held out, "
-                f"of {len(labels)} classes"
+                f"of {len(outputs)} classes"
             )
     else:
-        labels = PublicTopics.load(load_encoder(train)).names
+        outputs = PublicTopics.load(load_encoder(train)).names
     usable = len(learn) + len(held_out)
-    if workspace.settings.ledger.unit != "document":  # by documents, each counts by itself, whoever has it
-        chosen = choose_groups(tables.to_strings(workspace.catalogue.read(), "owner"))
-        learn, held_out = ([row for row in rows if row.owner in chosen] for rows in (learn, held_out))
+    by_document = workspace.settings.ledger.unit == "document"  # each counts by itself, whoever has it
+    owners: Any = documents.column("doc_id" if by_document else "owner").combine_chunks()
+    if not by_document:
+        groups = choose_groups(tables.to_strings(workspace.catalogue.read(columns=["owner"]), "owner"))
+        chosen = _is_in(owners, pa.array(groups, pa.string()))
+        learn, held_out = (rows[chosen[rows]] for rows in (learn, held_out))
     left_out = usable - len(learn) - len(held_out)
-    owners = {row.owner for row in learn}
+    learning = pc.unique(owners.take(learn))
     # A split field may put documents of one owner into both.
-    held_out = [row for row in held_out if row.owner not in owners]
-    if len(owners) < 2:
+    held_out = held_out[~_is_in(owners.take(held_out), learning)]
+    if len(learning) < 2:
         raise TrainingRefusedError("training needs documents of at least two owners")
-    return Split(tuple(learn), tuple(held_out), classes.objective, labels, classes.public, left_out)
+    return Division(learn, held_out, owners, labels, classes.objective, outputs, classes.public, left_out)
+
+
+def _is_in(values: Any, value_set: Any) -> NDArray[np.bool_]:
+    return pc.is_in(values, value_set=value_set).to_numpy(zero_copy_only=False)
 
 
 def describe_few_units(units: int, unit: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from lexveil.pipeline.workspace.documents import split_owners
+from lexveil.pipeline.workspace.documents import AND, split_owners
 
 
 def choose_groups(owners: Iterable[str]) -> frozenset[str]:
@@ -30,9 +30,9 @@ def choose_groups(owners: Iterable[str]) -> frozenset[str]:
         are is fixed and public; the choice depends on nothing else, not on what a document says.
     """
     documents = Counter(owners)
-    members = {group: split_owners(group) for group in documents}
-    if all(len(owners) == 1 for owners in members.values()):
+    if not any(AND in group for group in documents):
         return frozenset(documents)
+    members = {group: split_owners(group) for group in documents}
 
     def rank(group: str) -> tuple[float, int, str]:
         return (-documents[group] / len(members[group]), len(members[group]), group)

@@ -18,17 +18,17 @@ from lexveil.privacy.vault import content_id, unseal
 
 _SPACE = re.compile(r"\s")
 _PIECE = 1 << 20
-_AND = "+"  # joins the owners of one document; ids are hexadecimal
+AND = "+"  # joins the owners of one document; ids are hexadecimal
 
 
 def join_owners(ids: Iterable[str]) -> str:
     """Return what tables store for the owners of one document."""
-    return _AND.join(sorted(set(ids)))
+    return AND.join(sorted(set(ids)))
 
 
 def split_owners(owner: str) -> list[str]:
     """Return the ids of the owners that a table stores for one document."""
-    return owner.split(_AND)
+    return owner.split(AND)
 
 
 class DocumentIds:

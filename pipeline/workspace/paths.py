@@ -10,6 +10,7 @@
     found/                the spans that the detector found, encrypted
     vault/                originals that the pseudonyms replace, encrypted
     encoded/              inputs of the models
+    assessed/ compared/   what the evaluation keeps of documents, so that a night reads the new ones alone
     training/             checkpoints of unfinished training runs, sealed
     models/               which documents each model was trained on, as digests
     prefect/ logs/        Prefect's files; what the processes of `lexveil up` printed
@@ -113,6 +114,16 @@ class WorkspacePaths:
     def encoded(self) -> Path:
         """Folder of the models' inputs."""
         return self.protected / "encoded"
+
+    @property
+    def assessed(self) -> Path:
+        """Folder of what the evaluation knows of each document: whether it is held out, and its class."""
+        return self.protected / "assessed"
+
+    @property
+    def compared(self) -> Path:
+        """Folder of the features that the evaluation compares."""
+        return self.protected / "compared"
 
     @property
     def training(self) -> Path:

@@ -110,6 +110,15 @@ ENCODED = pa.schema(
         pa.field("chunks_used", pa.int32(), nullable=False),  # at most the chunk limit
     ]
 )
+ASSESSED = pa.schema(
+    [
+        *_DOCUMENT,
+        pa.field("shard", pa.int32(), nullable=False),
+        pa.field("held_out", pa.bool_(), nullable=False),  # by the split field, or by its owner
+        pa.field("guess", pa.list_(pa.int32())),  # classes that the model gives it, if it is held out
+        pa.field("losses", pa.list_(pa.float32())),  # or the model's and the uniform one's losses
+    ]
+)
 
 
 def build_features_schema(dimension: int) -> pa.Schema:

@@ -12,7 +12,7 @@ from lexveil.nlp.text import Span
 from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.masking.detections import (
     DetectionPart,
-    group_kept_documents,
+    digest_kept_documents,
     list_kept_documents,
     seal_names,
     seal_spans,
@@ -46,13 +46,19 @@ def found(ingested: Ingested) -> Workspace:
     return workspace
 
 
+def group_documents(workspace: Workspace) -> dict[int, list[str]]:
+    """Return the kept documents of every part."""
+    indexes = sorted(set(workspace.catalogue.read().column("shard").to_pylist()))
+    return {index: list_kept_documents(workspace, index) for index in indexes}
+
+
 def test_spans_and_names_come_back_as_the_detector_gave_them(
     found: Workspace, documents_of: DocumentsOf
 ) -> None:
     documents = documents_of(found)
     detections = detect(found.settings.mask, [document.text for document in documents])
     assert sum(len(detection.spans) for detection in detections) >= 3
-    for index, doc_ids in group_kept_documents(found).items():
+    for index, doc_ids in group_documents(found).items():
         spans = DetectionPart(found, index, doc_ids, "spans")
         names = DetectionPart(found, index, doc_ids, "names")
         assert list(spans) == list(names) == doc_ids
@@ -93,7 +99,7 @@ def test_a_document_without_spans_is_no_document_without_a_row(
 ) -> None:
     assert unseal(KEY, seal_spans(KEY, "d", 0, []), "spans:d:0") == b"[[], [], [], [], []]"
     (quiet,) = [document for document in documents_of(found) if "Nothing" in document.text]
-    index = next(index for index, ids in group_kept_documents(found).items() if quiet.doc_id in ids)
+    index = next(index for index, ids in group_documents(found).items() if quiet.doc_id in ids)
     part = DetectionPart(found, index, [quiet.doc_id], "spans")
     assert list(part) == [quiet.doc_id]
     assert part.spans(quiet) == []
@@ -102,7 +108,7 @@ def test_a_document_without_spans_is_no_document_without_a_row(
 def test_only_documents_that_were_asked_for_and_have_a_key_are_read(
     found: Workspace, documents_of: DocumentsOf
 ) -> None:
-    first, second = group_kept_documents(found)[0]
+    first, second = group_documents(found)[0]
     assert list(DetectionPart(found, 0, [second], "spans")) == [second]
     assert list(DetectionPart(found, 0, [], "spans")) == []
     assert list(DetectionPart(found, 0, ["0" * 32], "spans")) == []
@@ -111,12 +117,19 @@ def test_only_documents_that_were_asked_for_and_have_a_key_are_read(
 
 
 def test_the_kept_documents_of_a_part_are_those_of_the_catalogue(found: Workspace) -> None:
-    grouped = group_kept_documents(found)
+    grouped = group_documents(found)
     catalogue = tables.to_strings(found.catalogue.read(), "doc_id")
     assert [doc_id for index in sorted(grouped) for doc_id in grouped[index]] == catalogue
-    assert {index: list_kept_documents(found, index) for index in grouped} == grouped
     assert list_kept_documents(found, 99) == []
-    assert grouped[99] == []  # a part whose documents are duplicates of others
+
+
+def test_a_document_changes_the_digest_of_its_own_part_alone(found: Workspace) -> None:
+    before = digest_kept_documents(found)
+    assert before.keys() == group_documents(found).keys()
+    first, *_ = group_documents(found)[0]
+    erase(found, first)
+    after = digest_kept_documents(found)
+    assert [index for index in before if after.get(index) != before[index]] == [0]
 
 
 def test_no_column_of_the_part_shows_what_was_found(found: Workspace) -> None:

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from fixtures.documents import documents
 from lexveil.nlp.encoders.storage import read_config
 from lexveil.pipeline.errors import SourceError, TrainingRefusedError
 from lexveil.pipeline.job import run_job
+from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.models.encrypted_check import check_encrypted
 from lexveil.pipeline.models.heads import build_head
 from lexveil.pipeline.models.loading import open_model
 from lexveil.pipeline.models.saved import find_model
+from lexveil.pipeline.models.scoring import score_classes
 from lexveil.pipeline.records import Shard
 from lexveil.pipeline.request import make_request
 from lexveil.pipeline.serving.export import export_model
 from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.settings import Settings, load_settings
-from lexveil.pipeline.stages.evaluate import evaluate, evaluate_file
+from lexveil.pipeline.stages.evaluate import Evaluation, evaluate, evaluate_file, find_nearest
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.train import train
+from lexveil.pipeline.training.data import load_split
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.features import find_current_features
 from lexveil.pipeline.workspace.workspace import Workspace
@@ -79,6 +84,70 @@ def test_without_privacy_only_when_asked(finished_once: Finished) -> None:
     assert found.without_privacy is not None
     assert found.without_privacy.n == finished_once.first["utility"]["n"]
     assert sorted(finished_once.workspace.models.iterdir()) == before
+
+
+def test_scores_are_those_of_all_documents_read_at_once(finished: Finished) -> None:
+    workspace = finished.workspace.with_settings(finished.settings)
+    model = open_model(find_model(workspace, "linear").folder, workspace.settings)
+    split = load_split(workspace, known=model.config.labels)
+    vectors: dict[str, Any] = {}
+    for path in find_current_features(workspace).glob("part-*"):
+        vectors |= {row["doc_id"]: row["features"] for row in tables.read_part(path).to_pylist()}
+    result = evaluate(workspace)
+
+    learned, held_out = (sorted(rows, key=lambda row: row.doc_id) for rows in (split.train, split.held_out))
+    near, own = (np.array([vectors[row.doc_id] for row in rows], np.float32) for rows in (learned, held_out))
+    logits = model.head(torch.from_numpy(own)).detach().numpy()
+    assert result.utility == score_classes(model.config, [row.label for row in held_out], logits)
+    near, own = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (near, own))
+    shares: list[float] = []
+    for row, similarity in zip(held_out, own @ near.T, strict=True):
+        nearest = [learned[index].label for index in np.argsort(-similarity, kind="stable")[:10]]
+        there = sum(other.label == row.label for other in learned)
+        shares.append(nearest.count(row.label) / max(1, min(there, 10, len(learned))))
+    assert result.neighbors is not None
+    assert result.neighbors.same_class == pytest.approx(np.mean(shares), abs=1e-12)
+    assert result.neighbors.n == len(held_out)
+
+
+def test_of_equal_neighbors_the_first_count() -> None:
+    values = np.random.default_rng(3).integers(0, 4, (40, 30)).astype(np.float32)
+    values[:10] = np.random.default_rng(4).random((10, 30))
+    for columns in (30, 11, 10, 3):
+        found = np.sort(find_nearest(values[:, :columns]), axis=1)
+        expected = np.argsort(-values[:, :columns], axis=1, kind="stable")[:, :10]
+        assert np.array_equal(found, np.sort(expected, axis=1))
+
+
+def test_a_second_evaluation_reads_no_document_and_knows_none_that_was_erased(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: Any) -> pa.Table:
+        if path.parent.parent.name in ("encoded", "features"):
+            raise AssertionError("read again")
+        return whole(path, *_)
+
+    workspace = finished.workspace.with_settings(finished.settings)
+    first, whole = evaluate(workspace), tables.read_part
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "read_part", refuse)
+        assert without_chance(evaluate(workspace)) == without_chance(first)
+    kept = [part for name in ("assessed", "compared") for part in (workspace.protected / name).glob("part-*")]
+    held_out = [row["doc_id"] for row in tables.read_part(kept[0]).to_pylist() if row["held_out"]]
+    assert len(kept) == 2
+    for doc_id in held_out[:2]:
+        assert all(doc_id in tables.to_strings(tables.read_part(part), "doc_id") for part in kept)
+        erase(workspace, doc_id)
+        assert not any(doc_id in tables.to_strings(tables.read_part(part), "doc_id") for part in kept)
+    left = evaluate(workspace)
+    shutil.rmtree(workspace.assessed)
+    shutil.rmtree(workspace.compared)
+    assert without_chance(evaluate(workspace)) == without_chance(left) != without_chance(first)
+
+
+def without_chance(result: Evaluation) -> Evaluation:
+    """The keys of the encrypted check are random, so that its error differs."""
+    return replace(result, encrypted=replace(result.encrypted, max_error=0.0))
 
 
 def test_a_file_of_records(finished_once: Finished, write_jsonl: WriteJsonl) -> None:

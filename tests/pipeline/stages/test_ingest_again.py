@@ -10,17 +10,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from fixtures.counting import Counting
 from lexveil.pipeline.errors import RemovalRefusedError
+from lexveil.pipeline.maintenance.erasure import erase
 from lexveil.pipeline.records import Shard
 from lexveil.pipeline.request import close_request, make_request, prepare_workspace, reuse_last_result
 from lexveil.pipeline.settings import Settings
-from lexveil.pipeline.stages.ingest import ingest
+from lexveil.pipeline.stages.ingest import ingest, update_catalogue
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import read_raw
+from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[3]
@@ -92,6 +95,50 @@ class Office:
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     return Office(tmp_path)
+
+
+class TestCatalogue:
+    """It is that of all parts, though a night reads the changed ones alone."""
+
+    def test_it_is_always_that_of_all_parts(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+        read: list[str] = []
+        whole = tables.read_part
+
+        def watched(path: Path, columns: list[str] | None = None) -> pa.Table:
+            if "variant" in (columns or ()):
+                read.append(path.stem.removeprefix("part-0000"))
+            return whole(path, columns)
+
+        def night(*expected: str) -> None:
+            read.clear()
+            with monkeypatch.context() as patch:
+                patch.setattr(tables, "read_part", watched)
+                ingest(workspace, [office.source])
+            assert sorted({*read}) == [*expected]
+            shards = read_manifest(workspace.raw, "ingest").shards
+            assert workspace.catalogue.read() == update_catalogue(workspace, (), shards)[0]
+
+        def same_as(name: str, other: str) -> None:
+            office.write(name, (office.source / other).read_text())
+
+        workspace = office.workspace.with_settings(office.settings)
+        office.fill(7, matters=1)  # 0-2, 3-5, 6
+        night("0", "1", "2")
+        night()
+        office.fill(8, matters=1)
+        night("3")
+        same_as("004.txt", "000.txt")  # the first document leaves its part, or the part's own leaves
+        night("0", "1")
+        office.fill(9, matters=1)
+        office.write("009.txt", "A letter to nobody.")
+        night("0", "1", "2", "3", "4")  # 004 is as before: another part may have what this one loses
+        same_as("008.txt", "006.txt")
+        night("2", "4")
+        erase(workspace, next(iter(office.texts().values())))
+        office.write("010.txt", "A letter to everybody.")
+        night("5")
+        workspace.catalogue.write(workspace.catalogue.read())  # as an erasure leaves it that is killed
+        night("0", "1", "2", "3", "4", "5")
 
 
 class TestNewAndChanged:
