@@ -63,7 +63,7 @@ def list_views(agreement: Agreement) -> list[RoleView]:
         return [
             *views,
             RoleView("hub", 0, "encrypted uploads and sums, of which it has no key", None, None),
-            see("office", 1, "the sum, of which it subtracts its own upload", count - 1),
+            see("office", 1, "the sum, of which it subtracts its own upload; checksums", count - 1),
             see("coalition", 1, f"with the hub: {key}", 1),
         ]
     if not agreement.hides_uploads:

@@ -60,7 +60,10 @@ class EncryptedSumming:
         found by every office, but for the probability of `Checksums`; of one that leaves a single upload
         out, also whose. It could find the key from whether offices accept such sums, so an office goes on
         after no sum that it has refused. All offices get the same sum, and each its own upload's receipt:
-        that is signed. Checksums tell other offices less than the uploads that epsilon covers.
+        that is signed. To an office, the checksums of others are functions of uploads, which epsilon covers
+        one by one. With two or more other offices and 40 weights or more they tell nothing beyond the sum, up
+        to 2**-100: given the sum, the noise of an upload has more than 10 bits of min-entropy a weight, and
+        secret factors drawn for all uploads alike make an almost uniform number of it (leftover hash lemma).
     """
 
     def __init__(
