@@ -32,16 +32,17 @@ class Others:
         raise NotImplementedError
 
 
-def upload_twice(folder: Path, first: int) -> list[Integers]:
+def upload_twice(folder: Path, first: int, weight: float = 1.0, pull: float = 0.0) -> list[Integers]:
     """The uploads of two steps, both over the same gradient."""
     others = Others(first)
     noise = plan_noise(1.0, 0.1, WEIGHTS, Sharing(3, 1))
-    offices = Offices(others, Journal(folder, bytes(32)), noise, SecureRandom(bytes(32)), 10)
+    offices = Offices(others, Journal(folder, bytes(32)), noise, SecureRandom(bytes(32)), 10, weight=weight)
 
     def add_nothing(_: Any) -> None: ...
 
     for step in range(2):
-        offices.add_up({"weight": torch.zeros(WEIGHTS, dtype=torch.float64)}, add_nothing, step)
+        sums = torch.full((WEIGHTS,), pull, dtype=torch.float64)
+        offices.add_up({"weight": sums}, add_nothing, step)
     return others.uploads
 
 
@@ -55,3 +56,13 @@ def test_an_office_that_has_forgotten_a_step_does_not_repeat_its_noise_over_othe
     # With the same noise, the difference of two uploads would have none.
     assert np.std(first[1] - other[1]) > np.std(first[1])
     assert abs(np.corrcoef(first[1], other[1])[0, 1]) < 0.3
+
+
+def test_an_office_that_counts_less_puts_in_less_and_all_of_its_noise(tmp_path: Path) -> None:
+    noise, whole, part = (
+        upload_twice(tmp_path / str(weight), 0, weight, 0.5)[0] for weight in (0.0, 1.0, 0.25)
+    )
+    bits = plan_noise(1.0, 0.1, WEIGHTS, Sharing(3, 1)).bits
+    assert (whole - noise == round(0.5 * 2**bits)).all()
+    assert (part - noise == round(0.125 * 2**bits)).all()
+    assert np.std(noise) > 100
