@@ -92,6 +92,8 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         raise SystemExit("no ../shared/corpora: nothing to measure on")
     records = mask_records(list(records_of(arguments.corpus)), arguments.cache)
     encoded = encode_records(records, "embedding", arguments.representation, arguments.cache)
+    labeled = [number for number, record in enumerate(records) if record["label"] is not None]
+    records, encoded = [records[number] for number in labeled], [encoded[number] for number in labeled]
     fold = None if any(record["split"] == "test" for record in records) else 0
     split = split_records(records, encoded, "owner", fold)
     parts = deal_out(split)
