@@ -46,6 +46,10 @@ _AFTER_PARTY = GERMAN.compile(
 _GREETED = GERMAN.compile(
     rf"(?m)(?:^|(?<=[.!?,] ))(?:Hi|Hallo|Hey|Moin|Servus|Liebe[rs]?|Grüezi|Guten (?:Tag|Morgen|Abend)|Sehr geehrte[rs]?),? (?:{_TITLE})?({_SURNAME}(?: {_SURNAME})?)(?=(?: und \w+)?[,!.\n])"
 )
+# Between a party at the beginning of a sentence and the verb, only a name can stand: "Der Beschuldigte Roe schwieg."
+_APPOSED = GERMAN.compile(
+    rf"(?:(?<![^\n])|(?<=[.!?:;][ \n]))(?:Der|Die) {_PARTY} ({_SURNAME}(?: {_SURNAME})?) (?=(?!und\b|oder\b|sowie\b|bzw\b|de[rnsm]\b|die\b|das\b|von\b|vom\b|zu[rm]?\b|aus\b|in\b|im\b|am\b|an\b|auf\b|bei\b|mit\b|nach\b|für\b|gegen\b|als\b)[{LOWER}]{{2,}}\b)"
+)
 # "Seraina (geb. 2004)", "Mats (5)"
 _BORN = GERMAN.compile(
     rf"(?<![\w-])({_SURNAME}(?: {_SURNAME})?)(?:,? \(|, )(?:geb(?:oren)?\.?(?= ?\d)|geb\. am|\*|Jg\.|Jahrgang|\d{{1,2}}(?: J(?:ahre|\.)?)?\))"
@@ -131,7 +135,7 @@ class GermanPersonRecognizer(RuleRecognizer):
         for pattern in (_AFTER_ROLE, _TITLED):
             for match in pattern.finditer(text):
                 yield from _find_list(text, match.start(1), match.end(1))
-        for pattern in (_AFTER_PARTY, _MAIDEN, _GREETED):
+        for pattern in (_AFTER_PARTY, _APPOSED, _MAIDEN, _GREETED):
             for match in pattern.finditer(text):
                 if _is_plausible(match.group(1)):
                     yield Finding(match.start(1), match.end(1), "PERSON", SHAPED)

@@ -114,7 +114,7 @@ _AFTER = re.compile(
 # Whatever a sentence begins with that does this may be a name.
 _SUBJECT = re.compile(r" (?:is|was|has|had|will|would|can|could|did|does|and)\b")
 _BEFORE = re.compile(
-    rf"(?:\b(?i:(?:{'|'.join(_OF_PEOPLE.split())}) of|according to|(?:{_SPEECH}) that|{'|'.join(_TO_PEOPLE.split())}|{'|'.join(_ROLES.split())},?|(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.?)) (?:[{UPPER}][{LOWER}]+ )?\Z"
+    rf"(?:\b(?i:(?:{'|'.join(_OF_PEOPLE.split())}) of|according to|(?:agreed|discussed|lunch|met|spoke|spoken|talked) with|(?:{_SPEECH}) that|{'|'.join(_TO_PEOPLE.split())}|{'|'.join(_ROLES.split())},?|(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.?)) (?:[{UPPER}][{LOWER}]+ )?\Z"
 )
 # Between the halves of a name: "Ada Roe", "Roe, Ada"
 _JOINT = re.compile(r",?[ \n]")
@@ -246,11 +246,17 @@ def find_foreign_letters(text: str) -> Iterator[tuple[int, int]]:
 
 def _find_rare_words(text: str, is_lower: Callable[[str], bool]) -> Iterator[RareWord]:
     kinds, words = _select_words(text, is_lower)
-    pairs = {
-        word.start()
-        for first, second in pairwise(m for m in words if kinds[m.group()] == "rare")
+    neighbors = [
+        (first, second)
+        for first, second in pairwise(words)
         if _JOINT.fullmatch(text, first.end(), second.start())
-        for word in (first, second)
+    ]
+    pairs = {m.start() for pair in neighbors if all(kinds[m.group()] == "rare" for m in pair) for m in pair}
+    # "Zubajos Trojan told": what the second one is, the first one shows.
+    follow = {
+        second.start(): first.start()
+        for first, second in neighbors
+        if "rare" in (kinds[first.group()], kinds[second.group()])
     }
     for match in words:
         word = match.group()
@@ -264,7 +270,8 @@ def _find_rare_words(text: str, is_lower: Callable[[str], bool]) -> Iterator[Rar
         if kinds[word] != "rare":
             both = acts and introduced and within
             cued = acts or signed or (introduced and within)
-            named = both or inverted or (kinds[word] == "name" and cued)
+            second = acts and match.start() in follow
+            named = both or second or inverted or (kinds[word] == "name" and cued)
         elif word.isupper() and not paired and not (introduced and before[-2:-1].islower()):
             continue  # in a passage of capitals, a single one may be any word
         elif not word.isupper() and _is_foreign(text, match.start(), match.end()):
@@ -272,7 +279,7 @@ def _find_rare_words(text: str, is_lower: Callable[[str], bool]) -> Iterator[Rar
         else:
             named = introduced or inverted or signed or (acts and (within or paired or len(word) > 2))
         if named:
-            yield _widen(text, match.start(), inverted or match.end(), pairs)
+            yield _widen(text, match.start(), inverted or match.end(), {*pairs, *follow.values()})
         elif kinds[word] == "rare":
             subject = _SUBJECT.match(text, match.end()) is not None
             # Of two rare words in a row, few are a place.

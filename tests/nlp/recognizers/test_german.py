@@ -43,6 +43,7 @@ from tests.nlp.recognizers.marked import find_in, normalize, unmark
         "die Kinder ⟦Anna⟧, ⟦Burkhard⟧ und ⟦Petra⟧, verehelichte ⟦Quorn⟧",
         "Insp. ⟦Quorn⟧ kam",
         "Hi ⟦Matze⟧,\nsagst du ⟦Steffi⟧, dass die Akte bei ⟦Basti⟧ liegt?",
+        "Der Beschuldigte ⟦Zehnder⟧ schwieg.",
     ],
 )
 def test_people(text: str) -> None:
@@ -70,6 +71,7 @@ def test_people(text: str) -> None:
         "Der Vertrag hat Bestand",
         "die Kinder und Enkel",
         "Raum",
+        "Hat der Kläger Anspruch darauf? Die Beklagte Firma und der Verein streiten.",
     ],
 )
 def test_nouns_that_name_nobody(text: str) -> None:

@@ -23,6 +23,8 @@ def find(text: str) -> list[str]:
         ("They met Drelin\nZubajos there. On the way Zubajos told them so.", ["Drelin\nZubajos", "Zubajos"]),
         ("Neither Beper Zisir nor the driver signed it.", ["Beper Zisir"]),
         ("2. Lane is represented by counsel.", ["Lane"]),
+        ("Devihol Trojan testified that she saw the truck.", ["Devihol Trojan"]),
+        ("Please find attached the file, as discussed with Zubajos.", ["Zubajos"]),
         ("Charity told me that the penalty goes.", ["Charity"]),
         ("Please sign the copy. Best, Zubajos\n", ["Zubajos"]),
         ("Konefas Tredruli is the sole eye witness.", ["Konefas Tredruli"]),
