@@ -290,7 +290,8 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         root = Path(folder)
         job = Job(_source(arguments, root), root / "lexveil.toml", tuple(arguments.options), arguments.mode)
         job.config.write_text(
-            f"workers = {arguments.workers}\n[ingest]\nshard_documents = {arguments.shard_documents}\n"
+            f"workers = {arguments.workers}\n[mask]\ndetector = {json.dumps(arguments.detector)}\n"
+            f"[ingest]\nshard_documents = {arguments.shard_documents}\n"
             f"[train]\nseed = {arguments.seed}\nsteps = {arguments.steps}\ncheckpoint_seconds = 0\n"
         )
         os.environ["PREFECT_HOME"] = str(root / "prefect")
@@ -337,19 +338,24 @@ def _source(arguments: argparse.Namespace, root: Path) -> Path:
 
 def _load_models(job: Job) -> None:
     # What each spawned worker would load for itself; tables are not touched, since Arrow has threads.
+    import dp_accounting.pld
     import matplotlib.pyplot
     import sklearn.metrics
     import tenseal
 
     import lexveil.flows.runners.pool
+    import lexveil.pipeline.job
     from lexveil.nlp.detection.detector import Detector
     from lexveil.nlp.encoders.topics import PublicTopics
     from lexveil.pipeline.models.encoding import load_encoder
     from lexveil.pipeline.settings import load_settings
 
-    del matplotlib, sklearn, tenseal
-    Detector.load()
-    PublicTopics.load(load_encoder(load_settings(job.config).train))
+    del dp_accounting, matplotlib, sklearn, tenseal
+    settings = load_settings(job.config)
+    detector = Detector.load(settings.mask.detector)
+    if settings.mask.detector == "rules":  # a network's session has threads, which no fork inherits
+        detector.detect("On 3 May 2021 the claim of Ms Jane Roe was dismissed.")
+    PublicTopics.load(load_encoder(settings.train))
     forked: Callable[[str], Any] = lambda _method: multiprocessing.get_context("fork")  # noqa: E731
     lexveil.flows.runners.pool.multiprocessing = _ForkOnly(forked)  # type: ignore[attr-defined]
     gc.freeze()
@@ -399,6 +405,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--detector", default="default")
     parser.add_argument("options", nargs="*", help="after --: further options of `lexveil run` (mode cli)")
 
 

@@ -50,9 +50,10 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS, SEED, STEPS = 40, 7, 5
 # Files of tests that take minutes, by --durations.
 _SLOWEST_FIRST = (
-    "test_docs", "test_leak_canary", "test_upgrade", "test_tasks", "test_leak_canary_scaled", "test_serving",
-    "test_deployments", "test_resume", "test_main", "test_endpoint", "test_nothing_leaves", "test_cli",
-    "test_audit_gate", "test_transformer", "test_audit",
+    "test_docs", "test_leak_canary", "test_deployments", "test_joint_kills", "test_upgrade",
+    "test_leak_canary_scaled", "test_tasks", "test_hostile", "test_joint_training", "test_joint_audit",
+    "test_resume", "test_main", "test_nothing_leaves", "test_protections", "test_transformer", "test_serving",
+    "test_audit", "test_endpoint", "test_audit_gate",
 )  # fmt: skip
 SERVER_SECONDS = HANGS_AFTER
 # As in the server of a run: to register types of blocks takes a third of a start.
@@ -346,10 +347,15 @@ def masked(masked_once: Workspace, tmp_path: Path) -> Workspace:
 
 @dataclass(frozen=True)
 class Command:
-    """The real `lexveil` in processes of its own, with a Prefect home and a temporary folder of its own."""
+    """The real `lexveil` in processes of its own, with a Prefect home and a temporary folder of its own.
+
+    database: of Prefect, with its tables made, to begin with.
+    warm: a program for `run` that stands for `lexveil`, by a fork of a process that has loaded the libraries.
+    """
 
     folder: Path
-    database: Path | None = None  # of Prefect, with its tables made, to begin with
+    database: Path | None = None
+    warm: Path | None = None
     entry: str = "from lexveil.flows.cli import main; main()"
 
     @property
@@ -377,8 +383,14 @@ class Command:
         return {**outside, **own, **more}
 
     def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+        """Start the command as an interpreter of its own, which has this process as its parent."""
+        return self._open([sys.executable, "-c", self.entry], arguments, environment)
+
+    def _open(
+        self, program: list[str], arguments: Iterable[str | Path], environment: Mapping[str, str]
+    ) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
-        command = [sys.executable, "-c", self.entry, *map(str, arguments)]
+        command = [*program, *map(str, arguments)]
         place = self.environment(**environment)
         return subprocess.Popen(command, env=place, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
 
@@ -397,9 +409,18 @@ class Command:
         )
 
     def run(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, **environment)
-        out, err = process.communicate()
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        """Run the command, by a fork of the warm process if there is one."""
+        program = [sys.executable, "-c", self.entry] if self.warm is None else [str(self.warm)]
+        return _wait_for(self._open(program, arguments, environment))
+
+    def run_alone(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command as an interpreter of its own, where what it loads at its start matters."""
+        return _wait_for(self.start(*arguments, **environment))
+
+
+def _wait_for(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 @pytest.fixture(scope="session")
@@ -414,9 +435,37 @@ def prefect_database(make_once: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def command_in(prefect_database: Path) -> Callable[[Path], Command]:
+def warm(make_once: Callable[..., Path]) -> Path:
+    """A folder of programs in which `lexveil` is a fork of a warm process, which all tests share."""
+    from tests import warm_lexveil
+
+    def make(folder: Path) -> None:
+        address, programs = folder / "socket", folder / "bin"
+        tests = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+        own = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, str(ROOT / "tests" / "warm_lexveil.py"), str(address), str(tests)]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                command, env={**os.environ, **own}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        programs.mkdir()
+        (programs / "lexveil").write_text(warm_lexveil.make_client(str(address)), encoding="utf-8")
+        (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+        for program in ("lexveil", "python"):
+            (programs / program).chmod(0o755)
+        (programs / "activate").write_text("", encoding="utf-8")
+        while not address.exists():
+            assert process.poll() is None, (folder / "log").read_text(encoding="utf-8")
+            time.sleep(0.05)
+
+    return make_once("warm", make) / "bin"
+
+
+@pytest.fixture(scope="session")
+def command_in(prefect_database: Path, warm: Path) -> Callable[[Path], Command]:
     """`lexveil` with its homes below a folder."""
-    return lambda folder: Command(folder, prefect_database)
+    return lambda folder: Command(folder, prefect_database, warm / "lexveil")
 
 
 @dataclass(frozen=True)

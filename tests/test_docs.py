@@ -23,9 +23,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
-from collections.abc import Iterator
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any
@@ -48,39 +46,6 @@ MOST_NOT_RUN = 28
 
 def all_blocks() -> list[Block]:
     return [block for page in PAGES for block in read_blocks(page)]
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of programs in which `lexveil` is a fork of a warm process."""
-    import warm_lexveil
-
-    folder = tmp_path_factory.mktemp("warm")
-    address = folder / "socket"
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONPATH": str(ROOT),
-    }
-    program = [sys.executable, str(ROOT / "tests" / "warm_lexveil.py"), str(address)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(program, env=environment, stdout=log, stderr=log)
-    programs = folder / "bin"
-    programs.mkdir()
-    (programs / "lexveil").write_text(warm_lexveil.make_client(str(address)), encoding="utf-8")
-    (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    for program in ("lexveil", "python"):
-        (programs / program).chmod(0o755)
-    (programs / "activate").write_text("", encoding="utf-8")
-    try:
-        while not address.exists():
-            assert process.poll() is None, (folder / "log").read_text(encoding="utf-8")
-            time.sleep(0.05)
-        yield programs
-    finally:
-        process.terminate()
-        process.wait(SECONDS)
 
 
 @pytest.fixture(scope="module")

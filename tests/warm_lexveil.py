@@ -1,11 +1,13 @@
 """`lexveil` without its start-up: a process that has loaded the heavy libraries and forks for each command.
 
-    python tests/warm_lexveil.py SOCKET        starts the process; each connection to SOCKET is a command
-    `make_client(SOCKET)`                      is the script that stands for `lexveil` on a page's PATH
+    python tests/warm_lexveil.py SOCKET PROCESS    starts it, until PROCESS ends; a connection is a command
+    `make_client(SOCKET)`                          is the script that stands for `lexveil`
 
-The twenty commands of a page would otherwise spend a minute on imports alone. A fork has its own arguments,
-folder, environment, output and exit code; it runs the real `lexveil.flows.cli.main`. It ends without freeing
-anything: to touch what it shares with the warm process is to copy it, which takes two seconds.
+A command would otherwise spend three CPU-seconds on imports. A fork has its own arguments, folder,
+environment, output and exit code; it runs the real `lexveil.flows.cli.main`, and ends as its client ends: a
+signal to one of them is one to the other. It imports Prefect, as its environment tells, and starts its server
+and its workers as always. It ends without freeing anything: to touch what it shares with the warm process is
+to copy it, which takes two seconds.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ import gc
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,7 +42,11 @@ answers = link.makefile()
 child = int(answers.readline())
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda number, _frame: os.kill(child, number))
-sys.exit(int(answers.readline() or 1))
+code = int(answers.readline() or 1)
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+sys.exit(code)
 """
 
 
@@ -59,6 +68,7 @@ def _warm_up() -> None:
     from lexveil.nlp.detection.detector import Detector
     from lexveil.nlp.encoders.public import PublicEncoder
     from lexveil.pipeline import job  # noqa: F401
+    from lexveil.pipeline.joint import office  # noqa: F401
     from lexveil.pipeline.masking import decisions, standalone  # noqa: F401
     from lexveil.pipeline.reports import charts
     from lexveil.pipeline.reports import review_page as _review_page  # noqa: F401
@@ -74,7 +84,7 @@ def _warm_up() -> None:
 
 
 def _run_command(link: socket.socket) -> NoReturn:
-    """Run one command in a fork, wait for it, and report its exit code."""
+    """Run one command in a fork, and report its exit code. It is killed if its client ends before it."""
     size, streams, _, _ = socket.recv_fds(link, 8, 3)
     request = b""
     while len(request) < int.from_bytes(size, "big"):
@@ -84,17 +94,24 @@ def _run_command(link: socket.socket) -> NoReturn:
     if child:
         for stream in streams:
             os.close(stream)
-        link.sendall(f"{child}\n".encode())
+        with suppress(OSError):  # the client has ended
+            link.sendall(f"{child}\n".encode())
+        select.select([link, os.pidfd_open(child)], [], [])
+        if select.select([link], [], [], 0)[0]:
+            os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        link.sendall(f"{os.waitstatus_to_exitcode(status) % 256}\n".encode())
+        with suppress(OSError):
+            link.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
         os._exit(0)
     link.close()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    _open_streams()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment | SILENCE)  # as the import of lexveil sets it in a process of its own
+    tempfile.tempdir = None  # as TMPDIR says
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         _dispatch(arguments)
@@ -104,6 +121,13 @@ def _run_command(link: socket.socket) -> NoReturn:
         traceback.print_exc()
         _end(1)
     _end(0)
+
+
+def _open_streams() -> None:
+    """Open the standard streams again, as for a new interpreter: the old ones know what was a file."""
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -128,17 +152,16 @@ def _end(code: Any) -> NoReturn:
 
 
 def main() -> None:
-    """Serve until terminated, or until the tests that started this process have ended."""
-    tests = os.getppid()
+    """Serve until terminated, or until the process of all tests has ended."""
+    address, tests = sys.argv[1], int(sys.argv[2])
     _warm_up()
-    address = sys.argv[1]
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address + ".new")
     listener.listen()
     Path(address + ".new").rename(address)  # a client that sees it can connect
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener.settimeout(1)
-    while os.getppid() == tests:
+    while Path(f"/proc/{tests}").exists():
         try:
             link, _ = listener.accept()
         except TimeoutError:

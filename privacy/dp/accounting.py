@@ -85,6 +85,11 @@ class _Run:
             level += 1
         return level
 
+    @property
+    def is_covered_by_delta(self) -> bool:
+        """Whether delta covers the chance that an owner is drawn at all, so that little noise may do."""
+        return self.truncation is None and 1 - (1 - self.sample_rate) ** self.steps < self.delta
+
     def converge(self, sigma: float) -> tuple[float, int]:
         """Return epsilon and the level at which it converged."""
         level, finest = self.first_level(sigma), self.finest_level(sigma)
@@ -267,6 +272,8 @@ def noise_multiplier(
     check_delta(delta)
     check_run(1.0, sample_rate, steps)
     run = _Run(sample_rate, int(steps), delta, truncation)
+    if run.is_covered_by_delta and run.converge(_MIN_NOISE_MULTIPLIER)[0] <= target_epsilon:
+        return _MIN_NOISE_MULTIPLIER
     # For a Gaussian mechanism with ratio mu, epsilon is about mu^2 / 2 + mu sqrt(2 log(1 / delta)); for many
     # sampled steps, mu^2 is about q^2 T (exp(1 / sigma^2) - 1). Not a bound: the search only starts here.
     tail = -2 * math.log(delta)

@@ -76,6 +76,7 @@ def ran(
     settings = {
         "PREFECT_API_URL": prefect_server.url,
         "LEXVEIL_INGEST__SHARD_DOCUMENTS": str(PER_SHARD),
+        "LEXVEIL_MASK__DETECTOR": "rules",
         "LEXVEIL_ENCRYPTED__SAMPLE": "4",
     }
     small = {

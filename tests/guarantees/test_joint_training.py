@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,16 +47,8 @@ class Rehearsed:
         return folder / f"{step:06d}.evidence"
 
 
-def start(folder: Path, config: Path, *arguments: object) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "lexveil.flows.cli",
-        "join",
-        *map(str, arguments),
-        "--config",
-        str(config),
-    ]
+def start(lexveil: Path, folder: Path, config: Path, *arguments: object) -> subprocess.Popen[str]:
+    command = [str(lexveil), "join", *map(str, arguments), "--config", str(config)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -70,7 +61,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 @pytest.fixture(scope="module")
-def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+def rehearsed(tmp_path_factory: pytest.TempPathFactory, warm: Path) -> Rehearsed:
     from lexveil.pipeline.joint.rehearsal import prepare_rehearsal
     from lexveil.pipeline.settings import load_settings
 
@@ -82,7 +73,10 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     found = Rehearsed(folder, config, [], [])
 
     def start_all() -> list[subprocess.Popen[str]]:
-        return [start(folder, config, "train", agreement, "-w", one, "--json") for one in offices]
+        return [
+            start(warm / "lexveil", folder, config, "train", agreement, "-w", one, "--json")
+            for one in offices
+        ]
 
     running = start_all()
     limit = time.monotonic() + HANGS_AFTER

@@ -106,7 +106,7 @@ def ran(
         # Ids come from random keys: an owner held out may leave too few of these documents to train on.
         given = {"LEXVEIL_TRAIN__HELD_OUT": "0", "OTEL_EXPORTER_OTLP_ENDPOINT": url}
         broken = failing(tmp_path_factory.mktemp("entry"), folder / "failed")
-        first = command.run(*request(sources, folder), **given, **broken)
+        first = command.run_alone(*request(sources, folder), **given, **broken)
         failed = search_all(folder, first)
         second = command.run(*request(sources, folder), "--json", **given)
     return Ran(folder, sources, first, second, failed, search_all(folder, second))

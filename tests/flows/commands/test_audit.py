@@ -10,29 +10,37 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lexveil.flows.commands import audit
+from lexveil.pipeline.models.card import read_card
 from lexveil.pipeline.workspace.workspace import Workspace
 from tests.flows.command_line import Lexveil, assert_refused
+from tests.pipeline.stages.test_audit import GATE
 
 if TYPE_CHECKING:
     from tests.conftest import Finished
 
 
 def test_a_model_that_holds_and_one_that_lies(lexveil: Lexveil, finished: Finished) -> None:
-    common = ("-w", finished.workspace.root, "--gate-only")
+    common = ("-w", finished.workspace.root)
     output = lexveil("audit", *common, "--json")
     assert (output.code, output.err, output.out.count("\n")) == (0, "", 1)
     result = output.json
-    assert (result["passed"], result["failed"], result["attacks"]) == (True, [], "not asked for")
+    assert (result["passed"], result["failed"]) == (True, [])
+    # Of its eleven owners the attacks could say nothing.
+    assert result["attacks"].startswith("left out: fewer than 20 owners")
+    assert {test["test"] for test in result["tests"]} == GATE
+    (model,) = finished.workspace.models.iterdir()
+    assert read_card(model)["audit"]["attacked"] is False
     assert result["model"] == finished.first["model"]
     assert {test["verdict"] for test in result["tests"]} == {"held"}
 
     (path,) = finished.workspace.models.glob("*/card.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"epsilon": 0.5}))
-    output = lexveil("audit", result["model"], *common)
+    output = lexveil("audit", result["model"], *common, "--gate-only")
     assert output.code == 4
     assert output.err.splitlines()[-1].startswith("error: the audit of")
     assert "accounting" in output.err
     assert "FAILED" in output.out
+    assert "not asked for" in output.out
     held, failed = [
         entry.facts for entry in Workspace.open(finished.workspace.root).log.read() if entry.outcome == "done"
     ][-2:]

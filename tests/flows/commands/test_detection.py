@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,9 +55,8 @@ def test_options_may_come_first(lexveil: Lexveil, tmp_path: Path, write_jsonl: W
 
 
 @pytest.mark.slow
-def test_streams(tmp_path: Path) -> None:
+def test_streams(tmp_path: Path, warm: Path) -> None:
     """Results go to stdout alone, what they count to stderr."""
-    lexveil = Command(tmp_path)
     options = [
         "--format",
         "jsonl",
@@ -72,9 +70,9 @@ def test_streams(tmp_path: Path) -> None:
         "n",
     ]
     done = subprocess.run(
-        [sys.executable, "-c", lexveil.entry, "anonymize", "-", "-", *options],
+        [warm / "lexveil", "anonymize", "-", "-", *options],
         input=json.dumps({**RECORD, "n": 1}),
-        env=lexveil.environment(),
+        env=Command(tmp_path).environment(),
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -78,7 +78,7 @@ def test_damaged_record_files_are_planned_and_read_alike(tmp_path: Path, name: s
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [{"id": str(i), "text": f"clause {i * 7919} of the lease"} for i in range(400)]
+    rows = [{"id": str(i), "text": f"clause {i * 7919} of the lease"} for i in range(160)]
     path = tmp_path / name
     if name == "r.parquet":
         pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=90)

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,18 +38,12 @@ ROWS = [{"id": d.id, "text": d.text} for d in documents(5, 21)]
 
 
 @pytest.fixture(scope="module")
-def served(finished_once: Finished, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+def served(
+    finished_once: Finished, warm: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Endpoint]:
     """`lexveil serve` on a finished workspace, with an API key that it issued."""
     place = finished_once.workspace.root
-    program = [
-        sys.executable,
-        "-c",
-        "from lexveil.flows.cli import main; main()",
-        "serve",
-        "-w",
-        str(place),
-        "--json",
-    ]
+    program = [str(warm / "lexveil"), "serve", "-w", str(place), "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     issued = subprocess.run(
         [*program, "--new-api-key", "office"], cwd=ROOT, env=environment, capture_output=True, check=True

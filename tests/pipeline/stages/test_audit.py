@@ -72,7 +72,7 @@ def spent(workspace: Workspace) -> float:
         ledger.close()
 
 
-def test_the_whole_audit(trained: Workspace) -> None:
+def test_the_whole_audit_and_that_of_a_card_that_lies(trained: Workspace) -> None:
     before = spent(trained)
     found = audit(trained.with_settings(settings()))
     assert found.card["failed"] == []
@@ -103,20 +103,17 @@ def test_the_whole_audit(trained: Workspace) -> None:
     assert "auc" not in repr(found)
     assert CANARY not in json.dumps([inside, card["audit"]]) + repr(found)
 
+    (path,) = trained.models.glob("*/card.json")
+    write_json(path, json.loads(path.read_text()) | {"noise_multiplier": 9.0, "seeded": True})
     again = audit(trained.with_settings(settings()), attacks=False)
     assert read_card(again.saved.folder)["audit"] == again.card
     assert again.card["date"] > found.card["date"]
     assert (again.saved.folder / "MODEL_CARD.md").read_text().count("## Audit") == 1
-
-
-def test_a_card_that_lies_fails(trained: Workspace) -> None:
-    (path,) = trained.models.glob("*/card.json")
-    write_json(path, json.loads(path.read_text()) | {"noise_multiplier": 9.0, "seeded": True})
-    found = audit(trained.with_settings(settings()), attacks=False)
-    assert {finding.name for finding in found.findings} == GATE
-    assert (found.attacked, found.unprotected) == (None, None)
-    assert found.card["failed"] == ["accounting", "secret_randomness"]
-    line = format_audit(read_card(found.saved.folder))
+    # The card lies now.
+    assert {finding.name for finding in again.findings} == GATE
+    assert (again.attacked, again.unprotected) == (None, None)
+    assert again.card["failed"] == ["accounting", "secret_randomness"]
+    line = format_audit(read_card(again.saved.folder))
     assert line.startswith(f"FAILED: accounting, secret_randomness. {len(GATE) - 2} of {len(GATE)}")
 
 
@@ -138,16 +135,6 @@ def test_what_a_card_claims_is_looked_up(
     (path,) = trained.models.glob("*/card.json")
     found = check_card(trained.with_settings(settings()), json.loads(path.read_text()) | changes)
     assert [finding.p_value for finding in found] == held
-
-
-def test_few_owners_are_not_attacked(masked: Workspace) -> None:
-    chosen = Settings.model_validate(
-        {"ingest": {"owner_field": "owner"}, "train": {"steps": 3, "held_out": 0.0}}
-    )
-    train(masked.with_settings(chosen))
-    found = audit(masked.with_settings(chosen))
-    assert {finding.name for finding in found.findings} == GATE
-    assert not found.card["attacked"]
 
 
 def test_no_model(masked: Workspace) -> None:
