@@ -327,7 +327,7 @@ OFFICE_TITLES: tuple[str, ...] = tuple(
     Barrister, Advocate, Officer, Detective, Det, Sergeant, Sgt, Inspector, Captain, Capt, Lieutenant, Lt, Colonel,
     Col, Constable, Deputy, Sheriff, Agent, Rev, Reverend, Father, Sister, Brother, Rabbi, Imam, Senator, Nurse,
     Maître, Fru, Mme, Madame, Monsieur, Señor, Señora, Sr, Sra, Dott, Avv, Rechtsanwalt, Rechtsanwältin, Richter,
-    Richterin
+    Richterin, Coach, Pastor, Deacon
     """.replace("\n", " ").split(",")
 )
 

@@ -69,6 +69,12 @@ _SPONSORS = (
 )
 _CALLED_AFTER = r"(?:Megan|Marsy|Sarah|Clare|Helen|Martyn|Jessica|Leandra|Kayden|Laura|Kari|Aimee|Caylee|Jenna|Harry|Finn|Ruth|Daniel|Jade|Natasha|Rob|Chelsea|Adam)['’]s [Ll]aw\b(?! (?:firms?|school|degree|practice|offices?|books?|clerk|studies))"
 
+# Laws of nature, measures and tests of engineers, chemists and economists.
+_SCIENCE = (
+    r"\b(?:Archimedes|Atterberg|Avogadro|Bayes|Beaufort|Benford|Bernoulli|Black-Scholes|Brinell|Charpy|Coulomb|Darcy|Duquenois-Levine|Engel|Euler|Fourier|Froude|Gauss|Gini|Gresham|Herfindahl-Hirschman|Hooke|"
+    r"Kastle-Meyer|Kepler|Laplace|Laspeyres|Likert|Mohr|Monte Carlo|Moore['’]s|Munsell|Nash|Newton['’]s|Occam|Ohm|Pareto|Planck|Poisson|Proctor|Rankine|Reynolds|Richter|Rockwell|Stokes|Vickers|Widmark|Young['’]s)(?:['’]s|['’])? "
+    r"(?:ratios?|modulus|laws?|constant|numbers?|coefficients?|index|equations?|theorem|buckling|loads?|stress|circle|hardness|tests?|scale|distribution|curve|razor|formula|factor|method|model|limits?|effect|equilibrium|efficien(?:t|cy)|simulations?)\b"
+)
 # Programs, which detectors take for people or places.
 _PROGRAMS = r"Microsoft (?:Word|Excel|Outlook|Office|Teams|Windows|PowerPoint|Access)|Adobe (?:Acrobat|Reader|Photoshop|Sign)|Lotus Notes|Google (?:Maps|Drive|Docs|Earth)|Excel spreadsheets?"
 # Fonts that rules of court prescribe.
@@ -92,6 +98,7 @@ RULES = (
         " ",
     ),
     make_rule(rf"{_UNTITLED}\b(?:(?:{_RARE})(?:[-/](?:{_RARE}|type|style))? {_THINGS}|{_PAIRS})\b", " "),
+    make_rule(_SCIENCE, *"atio odulus law onstant umber oefficient ndex quation heorem uckling load tress ircle ardness test cale istribution urve azor ormula actor ethod odel imit ffect quilibrium fficien imulation".split()),
     make_rule(_MEDICAL, *"sign test yndrom isease palsy racture ontracture ymphoma arcoma umo score scale horea henomenon cyst esion hyroiditis riteria aralysis neuver noeuvre nventory sychosis ncephalopathy Krankheit Zeichen Test Lähmung rkrankung orb aladie nfermedad ndrome oença Mal mal horob esp iekte igne egno igno".split()),
     make_rule(rf"\b(?:{_SPONSORS})\b|\b{_CALLED_AFTER}", "-", "aw"),
     make_rule(rf"\b(?:{_PROGRAMS})\b", "Microsoft", "Adobe", "Lotus", "Google", "Excel"),

@@ -52,6 +52,8 @@ RULES = (
     # Acts by their initials: "s 9A TMA 1970", "section 56 of FSMA", "CCA 1974 s.140A"
     make_rule(rf"(?:\b(?:ss?\.?|[Ss]ections?|[Ss]ecs?\.|[Ss]ched?(?:ule|\.)?|paras?\.?|rr?\.?|regs?\.?) ?\d{{1,4}}[A-Z]{{0,3}}(?:\(\w{{1,4}}\))*(?:(?:, |-| and | or | to )\d{{1,4}}[A-Z]{{0,2}}(?:\(\w{{1,4}}\))*)*,? (?:of |to |in )?(?:the )?)?(?<!\w)(?:{_INITIALS})(?: (?:1[89]|20)\d\d)?(?:,? (?:ss?\.?|[Ss]ections?|sch|r|reg)\.? ?\d[\w.]*(?:\(\w{{1,4}}\))*)?(?!\w)", *_INITIALS.split("|")),
     make_rule(r"(?<!\w)(?:PRIN|SYSC|COBS|SUP|DEPP|APER|COCON|ICOBS|MCOB|CONC|DISP|CASS) \d{1,2}[A-Z]?\.\d{1,2}(?:\.\d{1,3})?[A-Z]{0,2}(?!\w)", "PRIN ", "SYSC ", "COBS ", "SUP ", "DEPP ", "APER ", "COCON ", "MCOB ", "CONC ", "DISP ", "CASS "),
+    # Decisions of the Social Security Commissioners and their successors
+    make_rule(r"(?<=\b(?:in|In|on|or|by|of|cf) )C[A-Z]{0,5}/\d{1,5}/(?:19|20)\d\d(?!\w)|(?<=\b(?:see|See|and) )C[A-Z]{0,5}/\d{1,5}/(?:19|20)\d\d(?!\w)", "/19", "/20"),
     # Abbreviations of the British Isles, Canada and India
     make_rule(r"\b(?:Practice (?:Direction|Note|Statement)s?(?: (?:No\.? ?)?\d{1,3}[A-Z]{0,2}\b)?|Form (?:No\.? ?)?(?=[A-Z]{0,3}\d)[A-Z]{0,3}\d{1,4}[A-Z]?\b)(?:,? para(?:s|graph)?\.? ?\d[\d.]*(?:\(\w{1,4}\))*)?", "Practice ", "Form "),
     make_rule(r"\bSI \d{4}/\d{1,5}|(?<!\w)(?:CPR|FPR|CrimPR|CPD|ET Rules|COPR|IR|RSC|BSA)(?: \d{4}(?!\d))?(?:,? (?:rr?\.?|[Rr]ules?|Part|PD|O\.?))? ?\d{1,3}(?!\d)[A-Z]{0,2}(?:\.\d{1,3}[A-Z]?)*(?:\(\w{1,4}\))*(?:,? para(?:s|graph)?\.? ?\d[\d.]*(?:\(\w{1,4}\))*)?|\bPD ?\d{1,2}[A-Z]?\b(?:,? para(?:s|graph)?\.? ?\d[\d.]*(?:\(\w{1,4}\))*)?", "SI ", "CPR", "PD", "FPR", "CrimPR", "ET Rules", "COPR", "IR ", "RSC", "BSA"),

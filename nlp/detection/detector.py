@@ -24,6 +24,7 @@ from lexveil.nlp.detection.people import (
     complete_people,
     drop_contradicted,
     retype_people,
+    split_cells,
     split_people,
     widen_people,
 )
@@ -31,7 +32,7 @@ from lexveil.nlp.detection.propagation import drop_implausible, propagate
 from lexveil.nlp.detection.windows import split_windows
 from lexveil.nlp.recognizers.own_rules import NO_RULES, OwnRules, compute_rules_digest
 from lexveil.nlp.recognizers.scores import LEARNED
-from lexveil.nlp.taggers.casing import capitalize_lower_passages
+from lexveil.nlp.taggers.casing import capitalize_lower_passages, read_scanned_letters
 from lexveil.nlp.text import NormalizedText, Span
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Detector:
         documents = [_blank_long_runs(NormalizedText.of(text)) for text in texts]
         languages = [language or detect_language(document.text) for document in documents]
         cased = [
-            capitalize_lower_passages(document.text, main)
+            capitalize_lower_passages(read_scanned_letters(document.text), main)
             for document, main in zip(documents, languages, strict=True)
         ]
         found: list[set[Span]] = [set() for _ in texts]
@@ -300,7 +301,7 @@ def _select_plausible(text: str, found: Iterable[Span], insists: bool, language:
 
     There, masking too much is the smaller harm.
     """
-    spans = drop_ordinary(text, drop_contradicted(text, sorted(found)), language)
+    spans = drop_ordinary(text, drop_contradicted(text, split_cells(text, sorted(found))), language)
     sure = [span for span in spans if insists and span.recognizer == LEARNED]
     others = [span for span in spans if not (insists and span.recognizer == LEARNED)]
     return [*drop_implausible(text, others), *sure]

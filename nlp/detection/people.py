@@ -14,6 +14,7 @@ from dataclasses import replace
 from lexveil.nlp.entities.evidence import shows_type
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import HAN, LOWER, UPPER, has_han
+from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span, find_line
 from lexveil.nlp.vocabulary import (
@@ -44,7 +45,18 @@ _NO_FAMILY = (LEGAL_WORDS, JURISDICTIONS, PLACES, FORM_LABELS, TIME_WORDS, _GREE
 _THING = re.compile(
     r"\b(?:Exhibits?|Schedule|Annex|Appendix|Part|Class|Grade|Block|Tab|Level|Form|Category|Plot|Lot|Unit) \Z"
 )
+# The left knee, not Mr Zuo: 左 is also a surname.
+_SIDE = re.compile(r"左[膝手脚腳腿眼臂肩耳侧側边邊右上下前后後肘踝腕肺肾腎乳脑腦额額面拇食中小大髋髖]")
+# A role before a first name, taken for a company: "Union rep Ada".
+_ROLE_AND_NAME = re.compile(
+    rf"([{UPPER}][{LOWER}]+) (?!(?:of|and|for|the|de|la|le|du|des|von|van|und|et|y|e|di)\b)[{LOWER}]{{2,}} "
+    rf"([{UPPER}][{LOWER}]+)\W*\Z"
+)
 _NAME_WORDS = 5
+_WITH_INITIALS = re.compile(
+    rf"(?:[{UPPER}][{LOWER}]{{2,}} )?(?:[{UPPER}]\.[ -]?){{1,3}}[{UPPER}][{LOWER}]{{2,}}"
+    rf"(?:-[{UPPER}][{LOWER}]+)?"
+)
 _TITLED = re.compile(rf"(?i:\b(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.? )\Z")
 _LONGEST_TITLE = 24
 # A title that the detector took for a part of the name.
@@ -88,8 +100,8 @@ _DOCUMENT = re.compile(
 )
 # A handle begins the next line: "Ada Roe\nbo.poe 10:02".
 _HANDLE = r"\n(?=@?[^\W\d_]{2,}[._][^\W\d_]{2})"
-_CELL_EDGE = re.compile(rf"[|\t]|{_HANDLE}")
-_CELL = re.compile(rf"[^\s|](?:(?:[^|\t\n]|(?!{_HANDLE})\n)*[^\s|])?")
+_CELL_EDGE = re.compile(rf"[|\t]|[^\n] {{2,}}(?=[^\s|])|{_HANDLE}")
+_CELL = re.compile(rf"[^\s|](?:(?:[^|\t\n ]| (?! )|(?<=\n) |(?!{_HANDLE})\n)*[^\s|])?")
 _CONNECTIVES = frozenset("and or the of for und oder et y e i".split())  # noqa: SIM905
 _TITLES = frozenset(title.casefold() for title in (*COURTESY_TITLES, *OFFICE_TITLES))
 _PARTIES = "plaintiff|defendant|claimant|applicant|appellant|appellee|respondent|petitioner|complainant"
@@ -146,6 +158,7 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
         if _may_be_person(text, span) and (
             _are_all_known(words, names)
             or _begins_with_given_name(text, span)
+            or _WITH_INITIALS.fullmatch(text, span.start, span.end)
             or _TITLED.search(text, max(0, span.start - _LONGEST_TITLE), span.start)
             or _continues(text, before, span)
             or _continues(text, span, after)
@@ -246,15 +259,23 @@ def drop_contradicted(text: str, spans: Iterable[Span]) -> list[Span]:
 
 
 def split_people(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Return the spans with those of a learned detector cut to names: "Ada Roe. Poe" is two, "Roe | Poe" too.
+    """Return the spans with those of a learned detector cut to names: "Ada Roe. Poe" is two.
 
     Args:
         text: normalized text.
         spans: findings in any order.
     """
-    return [
-        part for span in spans for cell in _split_cells(text, span) for part in _split_sentences(text, cell)
-    ]
+    return [part for span in spans for part in _split_sentences(text, span)]
+
+
+def split_cells(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Return the spans with those of a learned detector cut at the edges of cells: "Roe | Poe" is two.
+
+    Args:
+        text: normalized text.
+        spans: findings in any order.
+    """
+    return [cell for span in spans for cell in _split_cells(text, span)]
 
 
 def _is_no_name(text: str, span: Span) -> bool:
@@ -276,6 +297,10 @@ def _split_cells(text: str, span: Span) -> Iterator[Span]:
 
 def _split_sentences(text: str, span: Span) -> Iterator[Span]:
     """Yield the names in a learned one, which may run over the end of a sentence or into other words."""
+    role = _ROLE_AND_NAME.match(text, span.start, span.end) if span.type == "ORGANIZATION" else None
+    if role and is_ordinary(role.group(1).casefold()) and is_given_name(role.group(2).casefold()):
+        yield replace(span, start=role.start(2), end=role.end(2), type="PERSON")
+        return
     named = span.type == "PERSON" or (span.type == "ORGANIZATION" and _begins_with_given_name(text, span))
     if span.recognizer != LEARNED or not named:
         yield span
@@ -317,12 +342,14 @@ def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
         return False
     if span.type in _NAMES and any(word in _PRONOUNS for word in _find_words(text, span)):
         return True
-    if _is_label(text, span) or _is_document(text, span):
+    if _is_label(text, span) or _is_document(text, span) or _SIDE.match(text, span.start, span.end):
         return True
     if span.type == "QUANTITY":
         line = find_line(text, span.start, span.end)
         return line.isupper() and len(line.split()) >= _LINE and not shows_type(text, span)
     surface = text[span.start : span.end]
+    if span.type in _NAMES and not any(map(str.isalnum, surface)):  # the rule below the head of a table
+        return True
     # The second half of a hyphenated name begins a line in lower case.
     follows_space = text[max(0, span.start - 1) : span.start] in ("", " ")
     lower = follows_space and surface.islower() and not any(c.isdigit() for c in surface)
@@ -370,7 +397,9 @@ def _are_all_known(words: Iterable[str], names: Set[str]) -> bool:
 
 def _begins_with_given_name(text: str, span: Span) -> bool:
     words = _find_words(text, span)
-    return len(words) > 1 and span.type in _NAMES and is_given_name(words[0].casefold())
+    named = bool(words) and span.type in _NAMES and is_given_name(words[0].casefold())
+    # A first name alone is nobody's if the text says whose: "Sandeep's lads".
+    return named and (len(words) > 1 or text[span.end : span.end + 2] in ("'s", "’s"))
 
 
 def _may_be_person(text: str, span: Span) -> bool:

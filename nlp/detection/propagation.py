@@ -16,9 +16,11 @@ import ahocorasick
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.entities.inflection import INFLECTED, share_nominative
 from lexveil.nlp.letters import UPPER, has_han
+from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.recognizers.scores import GUESSED, LEARNED, PROPAGATION, SHAPED
 from lexveil.nlp.text import Span
 from lexveil.nlp.vocabulary import (
+    AMBIGUOUS_NAMES,
     COMPOUND_SURNAMES_ZH,
     FOLDED_GENERATIONS,
     JURISDICTIONS,
@@ -65,6 +67,8 @@ _ALIAS = re.compile(
 )
 # 'Rebecca "Bex" Roe'
 _MAIDEN = 8
+# "Ada Roe-Poe" may be called Roe.
+_FIRST_HALF = re.compile(rf" ([{UPPER}][^\W\d_]{{3,}})-[{UPPER}][^\W\d_]+\Z")
 _NICKNAME = re.compile(r"[\"(]([^\W\d_]{3,})[\")]")
 # `"Term" means`, `(the "Term")`: a term defined by a contract is a role or a thing.
 _DEFINED = re.compile(
@@ -128,7 +132,7 @@ def propagate(
         *_find_han_mentions(text, han),
         *inflected,
         *_find_initials(text, spans),
-        *_find_lower(text, names),
+        *_find_lower(text, names, language),
     ]
 
 
@@ -152,8 +156,11 @@ def _find_initials(text: str, spans: Iterable[Span]) -> Iterator[Span]:
             yield Span(match.start(), match.end(), "PERSON", SHAPED, PROPAGATION)
 
 
-def _find_lower(text: str, names: Iterable[tuple[str, ...]]) -> Iterator[Span]:
-    """Yield first names and surnames in quotations and messages that are written without capitals."""
+def _find_lower(text: str, names: Iterable[tuple[str, ...]], language: str) -> Iterator[Span]:
+    """Yield first names and surnames in quotations and messages that are written without capitals.
+
+    In English, first names of a list that are no words count too.
+    """
     places = [place.span(place.lastindex or 0) for place in _LOWER_PLACE.finditer(text)]
     if not places:
         return
@@ -165,8 +172,13 @@ def _find_lower(text: str, names: Iterable[tuple[str, ...]]) -> Iterator[Span]:
     }
     for start, end in places:
         for word in _WORD.finditer(text, start, end):
-            if word.group() in known:
+            if word.group() in known or (language in ("en", "") and _is_only_a_name(word.group())):
                 yield Span(word.start(), word.end(), "PERSON", _SCORE, PROPAGATION)
+
+
+def _is_only_a_name(word: str) -> bool:
+    """Return True for a first name that is no word of English."""
+    return is_given_name(word) and not is_ordinary(word) and word not in AMBIGUOUS_NAMES
 
 
 def _are_initials(alias: str, name: str) -> bool:
@@ -221,6 +233,9 @@ def _collect_names(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, str]
             if alias and (alias.group(1) or span.type == "ORGANIZATION"):
                 yield alias.group(1) or alias.group(2), span.type
         if span.type == "PERSON":
+            half = _FIRST_HALF.search(text, span.start, span.end)
+            if half:
+                yield half.group(1), "PERSON"
             yield from ((nickname, "PERSON") for nickname in _NICKNAME.findall(text, span.start, span.end))
 
 

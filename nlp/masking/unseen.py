@@ -39,6 +39,7 @@ _CUE = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Miss|Smt|Shri|Sri|Kumari|Kum|Dr|Herrn?|Frau|Mme|Monsieur|Señora?|named|née|alias|"
     r"[Tt]he (?:deceased|accused|complainant|witness|minor|child)|[DWS]/[Oo]|[dws]/o|"
     r"(?:schlug|trat|stieß|würgte|bedrohte|beleidigte|beschimpfte|verletzte|tötete|heiratete|fragte|erklärte|sagte|meinte|behauptete|bestritt|brachte)|"
+    r"(?:mit|von|bei|zu|durch|und) (?:d(?:em|er)|(?:sein|ihr|mein)e[mrn]) (?:Vater|Mutter|Bruder|Schwester|Sohn|Tochter|Onkel|Tante|Ehemann|Ehefrau|Neffen|Nichte|Cousin|Cousine)|"
     r"Liebe[rs]?|Dear|Hi|Hello|"
     r"Grüßen?,?|Gruß,?|Best(?: wishes)?,|Regards,|Sincerely,|Cheers,|Thanks,|signed(?: by)?)\.?|"
     r"(?m:^[ \t]*)(?:Name(?: of [\w ]{2,30})?|Witness(?:es)?|Patient|Tenant|Landlord|Signed|From|To|Attn|Cc):)[ \n]"
@@ -73,6 +74,10 @@ _NOUNS = frozenset({"de", "lb"})
 _DOUBTED = 0.1
 # In place of what is masked: a sentence about "him" is read as one about a person.
 _SOMEBODY = "他"
+
+
+# Letters of a first name by which somebody is called for short.
+_SHORTEST_SHORT = 4
 
 
 class Unseen(NamedTuple):
@@ -113,6 +118,8 @@ def find_unseen(
     """
     text = readable.normalized.text
     found = list(_find_unseen(text, masked, lower, kept_names, surnames, language))
+    if language not in _NOUNS:
+        found += _find_shortened(text, masked, [text[one.start : one.end] for one in found])
     if language == "en":
         told = {text[one.start : one.end] for one in found}
         found += (
@@ -122,7 +129,11 @@ def find_unseen(
         )
     elif language == "de":
         found += (Unseen(*place, "rare", False) for place in find_foreign_letters(text))
-    for one in found:
+    last = 0
+    for one in sorted(found, key=lambda one: (one.start, -one.end)):
+        if one.start < last:  # a part of a longer name
+            continue
+        last = one.end
         start, end = readable.to_original(one.start, one.end)
         yield one._replace(start=start, end=end)
 
@@ -201,6 +212,21 @@ def find_surnames(masked: MaskedText) -> set[str]:
         if len(words) > 1 and len(words[-1]) > 2 and _is_introduced(masked.text, r, words[0])
     }
     return {name for name in surnames if name not in LEGAL_WORDS or name in AMBIGUOUS_NAMES}
+
+
+def _find_shortened(text: str, masked: MaskedText, found: Sequence[str]) -> Iterator[Unseen]:
+    """Yield what people are called for short, the first letters of a first name: "Fola" of Folasade."""
+    names = [r.original for r in masked.replacements if r.type == "PERSON"]
+    beginnings = {
+        word[:length]
+        for name in (*names, *found)
+        for word in fold_words(name)[:1]
+        for length in range(_SHORTEST_SHORT, len(word) - 1)
+    }
+    for match in _WORD.finditer(text) if beginnings else ():
+        word = match.group().casefold()
+        if word in beginnings and match.group() not in found and not (is_no_name(word) or is_ordinary(word)):
+            yield Unseen(*match.span(), "unseen", False)
 
 
 def _is_introduced(text: str, replacement: Replacement, first: str) -> bool:

@@ -16,7 +16,7 @@ _POSTCODE = rf"(?:(?:[A-Z]{{1,2}}-)?\d{{4,5}}(?:-\d{{3}})?|\d{{2}}-\d{{3}}|\d{{4
 _CITY = rf"(?:,?\s{{1,3}}(?:à |a |w |te |in )?(?:{_POSTCODE}|(?<=, ){_TOWN}))?"
 # The number before the street, and after it.
 _STREET_FR = CONTINENTAL.compile(
-    rf"(?<![\w.])(?:{_NUMBER},? )?(?i:rue|avenue|av\.|boulevard|bd|bld|place|chemin|allées?|impasse|quai|route|cours|square|passage|sentier|faubourg|lotissement|résidence)(?: (?:de la|de l['’]|du|des|de|d['’]|la|le|les))? ?{_NAME}{_TAIL}{_CITY}"
+    rf"(?<![\w.])(?:{_NUMBER},? )?(?i:rue|avenue|av\.|boulevard|bd|bld|place|chemin|allées?|impasse|quai|route|cours|square|passage|sentier|faubourg|lotissement|(?<!la )(?<!sa )(?<!une )(?<!leur )résidence)(?: (?:de la|de l['’]|du|des|de|d['’]|la|le|les))? ?{_NAME}{_TAIL}{_CITY}"
 )
 _STREET = CONTINENTAL.compile(
     rf"(?<![\w.])(?i:via|viale|v\.le|piazza|piazzale|p\.zza|corso|largo|vicolo|strada|calle|c/|avenida|avda\.?|av\.|plaza|pza\.|paseo|carretera|camino|ronda|travesía|rua|r\.|travessa|praça|alameda|estrada|rodovia|largo|ulicy|ulica|ul\.|alei|aleja|al\.|placu|plac|pl\.|osiedle|os\.|ulici|trg|bulevar|bul\.)"

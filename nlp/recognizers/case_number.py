@@ -99,7 +99,7 @@ _ACT = re.compile(
 )
 # Spain and Italy cite a decision by the court's abbreviation, which belongs to no number of the own case.
 _CITED = re.compile(
-    r"\b(?:S?STS|S?STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH|Cass|Cons\. ?St|C\. ?cost|Corte cost|VfSlg|VwSlg|BGE|BGer)\b"
+    r"\b(?:relied on|[Ss]ee|[Ff]ollowing|[Aa]pplying|(?:held|decided|decision) in|S?STS|S?STC|ATS|ATC|SAP|SAN|STSJ|STJUE|STEDH|Cass|Cons\. ?St|C\. ?cost|Corte cost|VfSlg|VwSlg|BGE|BGer)\b"
 )
 
 

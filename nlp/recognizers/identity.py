@@ -80,7 +80,7 @@ _LONG_LABEL = (
 )
 _SHORT_LABEL = (
     r"\b(?:[Rr]odn(?:é|ého|ým) čísl\w{1,2}|[Ll]ičn[aeu] kart[aeu]|[Mm]atični broj|ЕГН|ИНН|СНИЛС|[Пп]аспорт|ОГРН|ΑΦΜ|ΑΜΚΑ|ΑΔΤ|ЈМБГ|[Мм]атични број"
-    r"|C\. ?F\.|CF|P\. ?I\.|D\.? ?N\.? ?I\b|N\.? ?I\.? ?[EF]\b|C\.I\.F|NUSS|NIPC|NISS|NIP|NIT|CNH|RG|NIR|SS|CNI|IČO?|DIČ|r\. ?č|CPR|CVR|CNP|CUI|KRS|KvK|PAN|RUT|RFC|NIN|PIS(?:/PASEP)?|SV|AHV|TAJ|CCCD|CMND)"
+    r"|C\. ?C\.(?= ?(?:[Nn][.º°o]{1,2} ?)?\d[\d.]{5})|C\. ?F\.|CF|P\. ?I\.|D\.? ?N\.? ?I\b|N\.? ?I\.? ?[EF]\b|C\.I\.F|NUSS|NIPC|NISS|NIP|NIT|CNH|RG|NIR|SS|CNI|IČO?|DIČ|r\. ?č|CPR|CVR|CNP|CUI|KRS|KvK|PAN|RUT|RFC|NIN|PIS(?:/PASEP)?|SV|AHV|TAJ|CCCD|CMND)"
 )
 _NUMBER_WORDS = r"(?i:nummer|number|numer\w{0,3}|n[uú]m(?:ero)?|num[ée]ro|numero|n[rcoº°]|no|n|č|szám|jele|broj|id|mf|me|sob|o|sous|le|under|unter|der|seria|s[ée]rie|is|ist|est|è|es|was|de|du|di|della|ssp)"
 _MISTYPED = tuple(

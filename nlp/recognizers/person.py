@@ -113,6 +113,22 @@ _KIN = ENGLISH.compile(
 _KIN_TITLE = ENGLISH.compile(
     rf"\b(?:Uncle|Aunt|Auntie|Aunty|Grandma|Grandpa|Granny|Cousin|Nana|Big|Little) ({NAME})"
 )
+# "the Roe family", "Ada is my sister", "Bo Poe and Ada his wife".
+_KIN_WORD = r"(?:wife|husband|sons?|daughters?|mother|father|brother|sister|uncle|aunt|nephew|niece|cousin|partner|fiancée?|girlfriend|boyfriend|friend|neighbou?r|boss|grand(?:mother|father|son|daughter)|step(?:son|daughter|father|mother)|half-(?:brother|sister)|(?:mother|father|brother|sister)-in-law)"
+_RELATED = (
+    ENGLISH.compile(
+        rf"\b[Tt]he ({_WORD}) (?:family|brothers|sisters|siblings|twins|children|boys|girls|couple|household)\b"
+    ),
+    ENGLISH.compile(
+        rf"(?<![\w'-])({_WORD}),? (?:is|was) (?:my|his|her|our|their) (?:[{LOWER}]+ )?{_KIN_WORD}\b"
+    ),
+    ENGLISH.compile(rf"\band ({_WORD}),? (?:my|his|her) {_KIN_WORD}\b"),
+    # "Paramedic Roe"
+    ENGLISH.compile(
+        r"(?<![\w'-])(?:Paramedic|Pathologist|Toxicologist|Surgeon|Midwife|Firefighter|Warden|Caseworker|Social Worker|Probation Officer|Interpreter|Headteacher|Foreman|Corporal|Commander|Superintendent|Trooper|Investigator|"
+        rf"Bailiff|Usher|Matron|Chaplain|Canon|Brigadier|Councilman|Councilwoman|Mayor|Ranger|Patrolman|Deputy|Dep\.|Landlord|Landlady|Farmer|Neighbou?r|Uncle|Auntie?|Grandma|Grandpa|Nan|Nanna|Skipper|Bosun) ({_WORD})"
+    ),
+)
 # Greetings and signatures.
 _GREETED = ENGLISH.compile(
     rf"(?m)^[ \t>]*(?:Dear|Hi|Hello|Hey|HI|DEAR|My dear)(?: there)?,? (?!(?:Sirs?|Madams?|All|Team|Colleagues?|Counsel|Editors?|Customers?|Clients?|Friends?|Judge|Members?|Everyone|Folks|Residents?|Tenants?|Neighbou?rs?|Applicants?|Candidates?|Shareholders?|Employees?)\b)({NAME})(?=[ ]?[,:.!-]|[ \t]*$)"
@@ -192,6 +208,7 @@ _IN_CONTEXT: tuple[tuple[Pattern, int, float, bool], ...] = (
     (_LABEL_ALONE, 1, LABELED, True),
     (_CELL, 1, SHAPED, False),
 )
+_COLUMN = re.compile(r"(?<=\w) {2,}(?=\w)")
 # (pattern of a caption, the groups of its parties)
 _CAPTIONS = ((_PARTY_BLOCK, (1,)), (_CASE_OF, (1,)), (_CAPTION, (1, 2)))
 
@@ -230,6 +247,10 @@ def _find_called(text: str) -> Iterator[Finding]:
         # In Scotland, a married woman has both names: "ADA ROE or POE".
         both = _OR.search(match.group(1)) is not None
         yield from split_names(text, *match.span(1), SHAPED, single=both)
+    for pattern in _RELATED:
+        for match in pattern.finditer(text):
+            if not _is_common(match.group(1)) and not is_ordinary(match.group(1).casefold()):
+                yield Finding(*match.span(1), "PERSON", SHAPED)
     for match in _RANKED.finditer(text):
         if not _is_common(match.group(1)):
             yield from split_names(text, *match.span(1), SHAPED, single=True)
@@ -246,7 +267,10 @@ def _find_captions(text: str) -> Iterator[Finding]:
     for pattern, groups in _CAPTIONS:
         for match in pattern.finditer(text):
             for group in groups:
-                yield from _find_parties(text, *match.span(group))
+                start, end = match.span(group)
+                # A cell of a list of hearings: "R v Roe, Ada    For Sentence".
+                gap = _COLUMN.search(text, start, end) if group == 2 else None
+                yield from _find_parties(text, start, gap.start() if gap else end)
 
 
 def split_names(text: str, start: int, end: int, score: float, *, single: bool) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from lexveil.nlp.citations import institutions
 from lexveil.nlp.citations.rule import find_in_capitals, find_ranges
+from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import LOWER, UPPER, to_latin
 from lexveil.nlp.recognizers.base import CONTINENTAL, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
 from lexveil.nlp.recognizers.given_name import find_inverted
@@ -50,7 +51,7 @@ _CUE = re.compile(
     r"świad(?:ek|ka|kowi|kiem)|oskarżon(?:y|ego|emu|ym|a|ej|ą)|pokrzywdzon(?:y|ego|emu|ym|a|ej|ą)|pow(?:ód|oda|odowi|odem|ódka|ódki|ódce|ódkę)|pozwan(?:y|ego|emu|ym|a|ej|ą)|wnioskodawc(?:a|y|ę|ą)|"
     r"z domu|née|getuige|verdachte|eiser(?:es)?|verweerder|verzoeker|gedaagde|slachtoffer|appellant|werknemer|"
     r"tužitelj(?:ica)?|tužilac|tužilja|tuženi(?:k|ca)?|okrivljen(?:i|a|og|om)|optužen(?:i|a|og|om)|oštećen(?:i|a|og|om)|svedok(?:inja)?|svjedok(?:inja)?|"
-    r"vittime|testigos|témoins|named|fils|fille|hijo|hija|figlio|figlia|filho|filha|syn|syna|córka|córki|zoon|dochter|sin|kći|"
+    r"vittime|testigos|témoins|named|prénom|prénommée?|de nombre|llamad[oa]|apodad[oa]|di nome|chiamat[oa]|de nome|chamad[oa]|genaamd|geheten|imieniu|imenom|po imenu|zvan[iae]|fils|fille|hijo|hija|figlio|figlia|filho|filha|syn|syna|córka|córki|zoon|dochter|sin|kći|"
     r"mère|père|frères?|sœurs?|grand-mère|grand-père|oncle|tante|cousine?|mari|femme|veuve|conjoints?|abuel[oa]|madre|padre|herman[oa]s?|tí[oa]|prim[oa]|espos[oa]s?|marido|mujer|viuda|"
     r"fratell[oi]|sorell[ae]|nonn[oa]|zi[oa]|marito|moglie|coniugi|vedova|mãe|pai|irmãos?|irmãs?|avós?|avô|esposos|moeder|vader|broers?|zus(?:sen)?|opa|oma|oom|echtelieden|echtgenote?|weduwe|"
     r"matk[aiąęo]|ojc(?:iec|a|u|em)|brat(?:a|u|em)?|bracia|siostr[ayąęo]|babci[aię]|dziad(?:ek|ka|kiem)|mąż|męża|żon[ayęą]|małżonkowie|majk[aeuo]|ot(?:ac|ca|cu|cem)|braća|sestr[aeuo]|bak[aeuo]|ded[aeu]|supru(?:g|ga|zi)))[ ,:]{1,2}(?:d[aeo]s? |van(?: de[rn]?)? |di |del(?:la)? )?\Z"
@@ -60,6 +61,10 @@ _SIGNED_OFF = CONTINENTAL.compile(
     r"(?m)^[ \t>]*(?:(?:Gros(?:ses)? )?[Bb]i(?:ses|sous)|(?:Bien )?[Cc]ordialement|Bien à (?:toi|vous)|Amitiés|À (?:bientôt|plus)|(?:Un )?[Ss]aludos?(?: cordiale?s?)?|Atentamente|(?:Un )?[Aa]brazos?|Besos|"
     r"(?:Cordiali |Distinti )?[Ss]aluti|(?:Un )?[Aa]bbraccio|Baci|[AÀa]bra[cç]os?|Atenciosamente|(?:Com os melhores )?[Cc]umprimentos|(?:Met vriendelijke )?[Gg]roet(?:en|jes)?|Liefs|Pozdrawiam(?: serdecznie)?|Z poważaniem|"
     rf"(?:Srdačan )?[Pp]ozdrav|S poštovanjem|S pozdravem)[,.!]?[ \t]*\n\s{{0,6}}([{UPPER}][{LOWER}]+(?:[ -][{UPPER}][{LOWER}]+){{0,3}})[ \t]*(?=\n|\Z|,)"
+)
+# The last line of a letter, after a line that ends with a comma: "Cdlt,\nAda", "Un caro saluto,\nAda Roe".
+_LAST_LINE = CONTINENTAL.compile(
+    rf"(?m)^[ \t>]*[^\W\d_][^\n.:;?!,\d]{{1,30}},[ \t]*\n\s{{0,6}}([{UPPER}][{LOWER}]+(?:[ -][{UPPER}][{LOWER}]+){{0,2}})[ \t]*(?=\n\s*\n|\s*\Z)"
 )
 _NEVER = frozenset(
     """
@@ -97,6 +102,7 @@ _NEVER = frozenset(
 _ALSO_NAMES = frozenset(
     "appel art câmara conselho corte cours estado general hof junta lei ley real sala sud vara".split()
 )
+_FORMS = frozenset("s.l s.l.u s.a s.a.u s.r.l s.p.a s.n.c s.a.s b.v n.v v.o.f ltda lda eireli epp".split())
 _NO_VOWEL = re.compile(r"[^aeiouyáàâãäéèêëíìîïóòôõöúùûüąęęóæøå\W\d_]+")
 _ROMAN = re.compile(r"(?=[IVXLC]{2})C{0,3}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})")
 _DOCUMENT_WORDS = frozenset(
@@ -122,6 +128,9 @@ _TITLES = frozenset(
     letti dichiara condanna rigetta accoglie dispone julgo defiro indefiro decido nego zasądza oddala zważywszy uznaje
     skazuje orzeka ustala umarza manifiesta manifiestan comparece comparecen expone exponen solicita suplico certifico certifica
     otorga otorgan chiede premette espone declara requer outorga expose demande zeznaje oświadcza wnosi verklaart vordert
+    szanowny szanowna szanowni panie mecenasie mecenas mecenasa geachte beste poštovani poštovana štovani prezado prezada
+    estimado estimada caro cara egregio egregia gentile spett spettabile cher chère ilma ilmo excma excmo
+    magistrada-juez magistrado-juez magistrada-jueza
     m mm mme mmes mlle mlles me mes maître maîtres dr drs pr prof monsieur madame mademoiselle messieurs mesdames veuve
     señor señora señores señorita don doña sr sra sres srta d dña lic licenciado licenciada
     signor signora signorina sig sigra avv avvocato dott dottssa dottoressa ing geom arch rag
@@ -166,7 +175,19 @@ _DEFINED = frozenset(
     serviço serviços usuário usuários utilizador utilizadores condições termos fornecedor fornecedores licença conteúdo
     conteúdos produto produtos
     overeenkomst dienst diensten gebruiker gebruikers voorwaarden leverancier klant klanten koper verkoper licentie
-    partijen
+    partijen verhuurder huurder leninggever leningnemer opdrachtgever opdrachtnemer werkgever volmachtgever gevolmachtigde
+    bailleur bailleresse preneur preneuse locataire locataires acquéreur vendeurs cédant cessionnaire emprunteur prêteur
+    mandant mandataire employeur débiteur créancier donateur donataire
+    arrendador arrendadora arrendatario arrendataria prestamista prestatario prestataria fiador fiadora poderdante
+    apoderado apoderada mandante mandatario donante donatario cedente cesionario inquilino inquilina
+    locatore locatrice conduttore conduttrice mutuante mutuatario comodante comodatario cessionario committente
+    appaltatore garante venditrice
+    outorgante outorgantes outorgado outorgada locador locadora locatário locatária senhorio arrendatária arrendatário
+    mutuário fiadora cessionário
+    zajmodavac zajmodavca zajmodavcu zajmoprimac zajmoprimca zajmoprimcu jemac jemca jamac jamca zakupac zakupca
+    zakupodavac zakupodavca kupac kupca kupcu prodavac prodavca prodavcu prodavatelj prodavatelja najmodavac najmodavca
+    najmoprimac najmoprimca poslodavac poslodavca poslodavcu naručilac naručitelj davalac davalatelj vlastodavac
+    punomoćnik opunomoćenik poklonodavac poklonoprimac
     """.split()
 )
 # Polish declines them.
@@ -175,7 +196,9 @@ _DEFINED_STEMS = tuple(
     usług umow użytkown warunk warunek treśc treść regulamin witryn portal oprogramowan produkt serwis dostawc licencj
     postanowie materiał podmiot wytyczn polityk polityc aplikacj sprzedawc sprzedając kupując konsument klient płatnoś
     zamówie internet spółk spółc aktualizacj odpowiedzialno zakwaterowan załącznik artykuł procedur niniejsz wszelk
-    korzystan twoj twój użytkowan podróżując
+    korzystan twoj twój użytkowan podróżując wynajmując najemc poręczyciel zgłaszając kredytobiorc kredytodawc
+    pożyczkobiorc pożyczkodawc zleceniobiorc zleceniodawc zamawiając dzierżawc wydzierżawiając pracodawc pracownik
+    wierzyciel dłużnik spadkodawc spadkobierc darczyńc obdarowan ubezpieczyciel ubezpieczon mocodawc
     """.split()
 )
 # Countries and states as contracts name them, in the cases of Polish and in French, Italian, Spanish, Portuguese and
@@ -213,6 +236,12 @@ _VERB = re.compile(
     r"je|nije|tvrdi|navodi|traži|\w{3,}(?:io|ila|ao|ala)|\w{3,}(?:ил|ила|ал|ала|ет|ит)(?:ся|сь)?)(?![\w'’])"
 )
 _LONGEST_VERB = 40
+# What follows the elided article or a provision's number in capitals is a body or a code: "l'OFPRA", "article 3 du CESEDA".
+_SHORT_ACRONYM = re.compile(r"\b(?:la|le|les|il|el|los|una?|lo|gli|o|a|os|as|uma|de|het|een) \Z")
+_LONGEST_ACRONYM = 4
+_ACRONYM_BEFORE = re.compile(
+    r"(?:(?<![\w])[lL]['’]|\b(?:[Aa]rt(?:icles?|ículos?|icol[oi]|igos?|ikel(?:en)?|\.)) [\w .,:°º-]{1,20}? (?:du|de la|de l['’]|del|della|do|da|van het|van de))[ ]?\Z"
+)
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;»”\"\n•–-]\s*|\(\s*)\Z")
 
 
@@ -233,8 +262,9 @@ class ContinentalPersonRecognizer(RuleRecognizer):
             for start, end in find_uncovered(*run.span(), within):
                 yield from _find_names(text, start, end)
         yield from find_inverted(text)
-        for match in _SIGNED_OFF.finditer(text):
-            yield Finding(*match.span(1), "PERSON", LABELED)
+        for pattern in (_SIGNED_OFF, _LAST_LINE):
+            for match in pattern.finditer(text):
+                yield Finding(*match.span(1), "PERSON", LABELED)
 
 
 class CuedPersonRecognizer(ContinentalPersonRecognizer):
@@ -256,6 +286,10 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
     opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
     for piece in _PIECE.finditer(text, start, end):
         word = _fold(piece.group())
+        if begin is not None and word in _FORMS:  # the name of a company ends here
+            yield from _judge(text, begin, last)
+            begin = None
+            continue
         if _is_never_a_name(piece.group(), word, begin is not None or _is_cued(text, piece.start())):
             yield from _judge(text, begin, last)
             begin, after_never = None, True
@@ -302,13 +336,19 @@ def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
     if start is None or not any(c.isalpha() for c in text[start:end]):
         return
     cued = _is_cued(text, start)
+    if text[start:end].isupper() and _ACRONYM_BEFORE.search(text, max(0, start - 40), start):
+        return
+    short = end - start <= _LONGEST_ACRONYM and text[start:end].isupper() and not cued
+    if short and _SHORT_ACRONYM.search(text, max(0, start - 5), start):
+        return
     if all(_fold(piece) in _DOCUMENT_WORDS for piece in _PIECE.findall(text, start, end)):
         return
     words = len(_PIECE.findall(text, start, end))
     if words == 1 and not cued:
         opens = _SENTENCE_START.search(text, max(0, start - 4), start) is not None
         after = text[end : end + _LONGEST_VERB]
-        if opens and not (_VERB.match(after) or _VERB.match(to_latin(after))):
+        bracketed = text[start - 1 : start] == "(" and is_given_name(_fold(text[start:end]))
+        if opens and not (bracketed or _VERB.match(after) or _VERB.match(to_latin(after))):
             return
         if len(text[start:end].strip(".")) < 2 or _COURT_BEFORE.search(text, max(0, start - 60), start):
             return

@@ -65,7 +65,7 @@ _SPOKEN = GERMAN.compile(rf"\b[Dd](?:er|ie|en|em) ([{UPPER}][{LOWER}]{{2,}})(?![
 _ALONE = re.compile(rf"(?<![\w-])[{UPPER}][{LOWER}]{{2,}}(?![\w-])")
 _MAIL = 2000
 _CHILDREN = GERMAN.compile(
-    rf"\b(?:Kinder[n]?|Söhnen?|Töchtern?|Geschwistern?|Enkeln?|Enkelkindern?|Sohn|Tochter|Bruder|Schwester|Enkelin|Neffen?|Nichten?|treten) ((?:[{UPPER}][{LOWER}-]+)(?:(?:, | und | sowie )[{UPPER}][{LOWER}-]+){{0,6}})"
+    rf"\b(?:Kinder[n]?|Söhnen?|Töchtern?|Geschwistern?|Enkeln?|Enkelkindern?|Sohn|Tochter|Bruder|Schwester|Enkelin|Neffen?|Nichten?|(?:Kind[es]s)?[Vv]ater|(?:Kind[es]s)?[Mm]utter|Onkel|Tante|Oma|Opa|Cousine?|Vetter|Ehemann|Ehefrau|Lebensgefährt(?:e|in|en)|Freundin|Schwager|Schwägerin|Nachbarn?|Nachbarin|Hausmeister(?:in)?|treten) ((?:[{UPPER}][{LOWER}-]+)(?:(?:, | und | sowie )[{UPPER}][{LOWER}-]+){{0,6}})"
 )
 _ROW = GERMAN.compile(
     rf"(?m)^[ \t]*((?:{_TITLE})?{_SURNAME}(?:(?:\t|[ ]{{2,}})(?:{_TITLE})?{_SURNAME}){{1,5}})[ \t]*$"
@@ -121,7 +121,7 @@ _WORD = re.compile(rf"[{UPPER}][{LOWER}'’-]*")
 
 # The parties of a matter: "Roe ./. Poe wegen Kaufpreis".
 _VERSUS = GERMAN.compile(
-    rf"(?:({_SURNAME}(?:,? {_SURNAME})?) )?\./\. ({_SURNAME}(?: {_SURNAME})?)(?= (?:wegen|u\. ?a\.|-|–)|[ \t]*[\n,;.)]|[ \t]*\Z)"
+    rf"(?:({_SURNAME}(?:,? {_SURNAME})?) )?\./\. ({_SURNAME}(?: {_SURNAME})?)(?= {{1,3}}(?:wegen|wg\.|u\. ?a\.|-|–)| {{2}}|[ \t]*[\n,;.)|]|[ \t]*\Z)"
 )
 
 
@@ -154,7 +154,9 @@ def _find_opponents(text: str) -> Iterator[Finding]:
     for match in _VERSUS.finditer(text):
         for group in (1, 2):
             name = match.group(group)
-            if name and _is_plausible(name) and (group == 2 or _is_first_name(name)):
+            # What begins a column of a list of hearings is a party; elsewhere it may be a matter.
+            party = group == 2 or text[max(0, match.start() - 2) : match.start()] == "  "
+            if name and _is_plausible(name) and (party or _is_first_name(name)):
                 yield Finding(*match.span(group), "PERSON", SHAPED)
 
 

@@ -114,7 +114,7 @@ _AFTER = re.compile(
 # Whatever a sentence begins with that does this may be a name.
 _SUBJECT = re.compile(r" (?:is|was|has|had|will|would|can|could|did|does|and)\b")
 _BEFORE = re.compile(
-    rf"(?:\b(?i:(?:{'|'.join(_OF_PEOPLE.split())}) of|according to|(?:agreed|discussed|lunch|met|spoke|spoken|talked) with|(?:{_SPEECH}) that|{'|'.join(_TO_PEOPLE.split())}|{'|'.join(_ROLES.split())},?|(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.?)) (?:[{UPPER}][{LOWER}]+ )?\Z"
+    rf"(?:\b(?i:(?:{'|'.join(_OF_PEOPLE.split())}) of|according to|(?:agreed|discussed|lunch|met|spoke|spoken|talked) with|(?:{_SPEECH}) that|{'|'.join(_TO_PEOPLE.split())}|{'|'.join(_ROLES.split())},?|(?:{'|'.join((*COURTESY_TITLES, *OFFICE_TITLES))})\.?)) (?:[{UPPER}][{LOWER}]+ |{CUT} )?\Z"
 )
 # Between the halves of a name: "Ada Roe", "Roe, Ada"
 _JOINT = re.compile(r",?[ \n]")
@@ -274,7 +274,7 @@ def _find_rare_words(text: str, is_lower: Callable[[str], bool]) -> Iterator[Rar
             named = both or second or inverted or (kinds[word] == "name" and cued)
         elif word.isupper() and not paired and not (introduced and before[-2:-1].islower()):
             continue  # in a passage of capitals, a single one may be any word
-        elif not word.isupper() and _is_foreign(text, match.start(), match.end()):
+        elif not word.isupper() and not (introduced or acts) and _is_foreign(text, *match.span()):
             continue
         else:
             named = introduced or inverted or signed or (acts and (within or paired or len(word) > 2))

@@ -99,6 +99,26 @@ _LOWER_QUOTE = re.compile(r"\"([a-zäöüß][^\"A-ZÄÖÜ]{40,2000})\"")
 # A line that begins a sentence without a capital and has none.
 _LINE = re.compile(r"(?:\A|(?<=[.?!\"\n]\n))[a-zà-ÿ][^\nA-Z]*(?=\n|\Z)")
 
+# A message of a chat that has none: "[03/05/22, 18:41:10] Ada: did bo sign it".
+_MESSAGE = re.compile(
+    r"(?m)^\[?\d[\d/.:, -]{4,24}(?: ?[AaPp][Mm])?\]?(?: -)? ?[^:\n]{1,30}: ([a-zà-ÿ][^\nA-Z]*)$"
+)
+# Digits that a scanner reads for letters: "G0rdon", "M1RIAM", "0sgathorpe".
+_SCANNED = re.compile(
+    r"(?<=[A-Za-z]{2})[01](?=[A-Za-z])|(?<=\b[A-Z])[01](?=[a-z]{2}|[A-Z]{3})|(?<!\w)0(?=[A-Za-z]{3})"
+)
+
+
+def read_scanned_letters(text: str) -> str:
+    """Return `text` with letters for the digits that a scanner has put into words. Its length stays."""
+    return _SCANNED.sub(_read_letter, text) if _SCANNED.search(text) else text
+
+
+def _read_letter(digit: re.Match[str]) -> str:
+    text, start = digit.string, digit.start()
+    upper = text[digit.end()].isupper() or (start == 0 or not text[start - 1].isalpha())
+    return ("O" if upper else "o") if digit.group() == "0" else ("I" if upper else "l")
+
 
 def capitalize_lower_passages(text: str, language: str = "") -> str:
     """Return `text` with a capital for every word of the passages that have none. Its length stays.
@@ -111,6 +131,7 @@ def capitalize_lower_passages(text: str, language: str = "") -> str:
     if passages != [(0, len(text))]:
         # A single line may continue the one before it, so it does not show how a text is written.
         passages += [m.span() for m in _LINE.finditer(text) if _count_words(m.group()) >= _FEWEST_WORDS]
+        passages += [m.span(1) for m in _MESSAGE.finditer(text) if _count_words(m.group(1)) >= _FEWEST_WORDS]
     small = _SMALL_WORDS | _SMALL_WORDS_BY_LANGUAGE.get(language, frozenset())
 
     def capitalize(word: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The field cases of `field_cases.py`, masked with `light` from end to end.
+"""The field cases of `field_cases.py` and `field_cases_records.py`, masked with `light` from end to end.
 
 What must be gone is gone wherever a word begins with it; what must stay is law, or an ordinary word that a
 detector could take for a name.
@@ -14,10 +14,10 @@ import pytest
 from lexveil.nlp.masking.policy import Preset
 from lexveil.pipeline.masking.texts import mask_texts
 from lexveil.pipeline.settings import MaskSettings
-from tests.nlp.masking import field_cases, field_cases_parts
+from tests.nlp.masking import field_cases, field_cases_parts, field_cases_records
 from tests.nlp.masking.field_cases import Case
 
-CASES = (*field_cases.CASES, *field_cases_parts.CASES)
+CASES = (*field_cases.CASES, *field_cases_parts.CASES, *field_cases_records.CASES)
 
 
 @cache
