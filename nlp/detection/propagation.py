@@ -15,7 +15,7 @@ import ahocorasick
 
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.entities.inflection import INFLECTED, share_nominative
-from lexveil.nlp.letters import UPPER, has_han
+from lexveil.nlp.letters import LOWER, UPPER, has_han
 from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.recognizers.scores import GUESSED, LEARNED, PROPAGATION, SHAPED
 from lexveil.nlp.text import Span
@@ -88,6 +88,9 @@ _LOWER_PLACE = re.compile(
 _IN_COUNTRY = re.compile(r"\b(?:in|from|to|of|near|via|en|au|du|de|in|aus|nach|von|a|w|do|z) \Z")
 _INITIALS = re.compile(r"(?:\b[A-Z]\.[ -]?){1,3}$")
 _FORM_WORDS = LEGAL_FORMS | LEGAL_FORM_LETTERS
+
+
+_TWO_LETTERS = re.compile(rf"[{UPPER}][{LOWER}]")  # Li, Wu, Ng
 
 
 class _Form(NamedTuple):
@@ -342,6 +345,8 @@ def _list_forms(name: Sequence[str], kind: str, lower: Set[str]) -> Iterator[_Fo
             yield _Form(tuple(name), kind, True)
     elif _is_unambiguous(first, lower):
         yield _Form((first,), kind, True)
+    elif kind == "PERSON" and _TWO_LETTERS.fullmatch(first) and _is_unambiguous(first, lower, shortest=2):
+        yield _Form((first,), kind, False)
     if kind == "ORGANIZATION":
         yield from _list_company_forms(name, lower)
     if kind == "PERSON" and len(name) > 1:
@@ -371,10 +376,10 @@ def _list_person_forms(name: Sequence[str], lower: Set[str]) -> Iterator[_Form]:
         yield _Form((last,), "PERSON", len(last) >= 3 and _is_unambiguous(last, lower))
 
 
-def _is_unambiguous(word: str, lower: Set[str]) -> bool:
+def _is_unambiguous(word: str, lower: Set[str], shortest: int = 3) -> bool:
     folded = word.lower()
     return (
-        len(word) >= 3
+        len(word) >= shortest
         and word[0].isupper()
         and folded not in lower
         and folded not in LEGAL_WORDS

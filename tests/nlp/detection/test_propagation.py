@@ -48,9 +48,18 @@ def test_forms_of_a_person(text: str, expected: list[str]) -> None:
         ("James Will made a will. Will left.", "James Will", ["James Will"]),
         ("Mary Court came. Court rose.", "Mary Court", ["Mary Court"]),
         ("Paul England came. England won.", "Paul England", ["Paul England"]),
+        ("Ms. Li was kind. They met Li, and Li met Wu. Li left.", "Li", ["Li", "Li"]),
         ("Write to pell@example.org. Osgood Pell, then Pell.", "Osgood Pell", ["Osgood Pell", "Pell"]),
     ],
-    ids=["a word", "within a sentence", "at its beginning", "drafting", "jurisdiction", "address"],
+    ids=[
+        "a word",
+        "within a sentence",
+        "at its beginning",
+        "drafting",
+        "jurisdiction",
+        "two letters",
+        "address",
+    ],
 )
 def test_a_name_that_is_a_word_too(text: str, name: str, expected: list[str]) -> None:
     assert mentions(text, name) == expected
