@@ -107,7 +107,7 @@ def _require_labels(workspace: Workspace) -> None:
     Raises:
         TrainingRefusedError: they have none, and the workspace has no model yet.
     """
-    labels = workspace.catalogue.read().column("label").to_pylist()
+    labels = workspace.catalogue.read(columns=["label"]).column("label").to_pylist()
     if stops_without_labels(workspace.settings.train, labels) and find_current_model(workspace) is None:
         raise TrainingRefusedError(NO_LABELS)
 
@@ -126,7 +126,7 @@ def _summarize(
 ) -> RunSummary:
     ingested, masked, saved = stages.ingested, stages.masked, stages.trained.saved
     counts, masked_counts = ingested.counts(), masked.counts()
-    kept = workspace.catalogue.read().num_rows
+    kept = workspace.catalogue.read(columns=["shard"]).num_rows
     held_back = masked_counts.get(CountKind.QUARANTINE.key(HELD_BACK), 0)
     manifests = (ingested, masked, stages.encoded, stages.features)
     return RunSummary(

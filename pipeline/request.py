@@ -18,7 +18,7 @@ from lexveil.pipeline.masking.scores import compute_scores_digest
 from lexveil.pipeline.monitoring.watch import record_idle_run
 from lexveil.pipeline.settings import Settings
 from lexveil.pipeline.sources.documents import SourceItem, check_fields, scan_sources
-from lexveil.pipeline.sources.plan import Scan, find_removed, scan_known_sources
+from lexveil.pipeline.sources.plan import Scan, digest_items, find_removed, recall_scanned, scan_known_sources
 from lexveil.pipeline.sources.survey import describe_owner_fields, find_owner_fields
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.features import read_current_version
@@ -218,8 +218,12 @@ def drop_request(workspace: Workspace) -> None:
 
 
 def close_request(workspace: Workspace, request: Request, result: Mapping[str, Any]) -> None:
-    """Record that a run has ended, and the state of the workspace and the sources."""
-    write_last_run(workspace, LastRun(request.digest, _digest_state(workspace, request), RunRecord(result)))
+    """Record that a run has ended, and the state of the workspace and of the sources that it read.
+
+    Sources that have changed since are new to the next run.
+    """
+    state = _digest_state(workspace, recall_scanned(workspace.with_settings(request.settings)))
+    write_last_run(workspace, LastRun(request.digest, state, RunRecord(result)))
     drop_request(workspace)
 
 
@@ -228,7 +232,9 @@ def find_reusable_result(workspace: Workspace, request: Request) -> dict[str, An
     last = read_last_run(workspace)
     if last is None or last.digest != request.digest or not locate(last.record.report).is_file():
         return None
-    if last.state != _digest_state(workspace, request):
+    sources = [locate(source) for source in request.sources]
+    items = scan_known_sources(workspace.with_settings(request.settings), sources).items
+    if last.state != _digest_state(workspace, digest_items(items)):
         return None
     return {**last.record.data, "changed": False}
 
@@ -242,14 +248,17 @@ def new_run_id() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
 
 
-def _digest_state(workspace: Workspace, request: Request) -> str:
-    """Digest everything that a run of this request would look at before it decides to do nothing."""
-    sources = [locate(source) for source in request.sources]
-    items = scan_known_sources(workspace.with_settings(request.settings), sources).items
+def _digest_state(workspace: Workspace, scanned: str | None) -> str:
+    """Digest everything that a run would look at before it decides to do nothing.
+
+    Args:
+        workspace: the workspace.
+        scanned: digest of the items of its sources.
+    """
     # The report shows the models' audits and the detector's scores.
     return compute_digest(
         [
-            [item.identity for item in items],
+            scanned,
             _list_shards(workspace),
             _list_audits(workspace),
             compute_scores_digest(workspace),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lexveil.nlp.readers import escape_name
 from lexveil.pipeline.errors import SourceError
 from lexveil.pipeline.sources.documents import SourceItem, read_owners, read_source_id
 from lexveil.pipeline.sources.owners import list_spellings, normalize_owner
-from lexveil.pipeline.sources.plan import Items, read_plans
+from lexveil.pipeline.sources.plan import Items, read_plan, read_plans
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.documents import (
     DocumentIds,
@@ -158,28 +158,27 @@ def list_empty_items(workspace: Workspace, shards: Collection[int]) -> dict[str,
         shards: indexes of the shards that have changed: only their files are looked at, in these shards
             first.
     """
-    plans = read_plans(workspace)
-    empty = {
-        item.path for index in shards for item in _list_planned(plans, [index]).values()
-    } - _list_kept_paths(workspace, plans, shards)
-    if empty:  # another slice of a file may be in another shard
-        others = [
-            index
-            for index in range(len(plans))
-            if index not in shards
-            and any(item.path in empty for item in _list_planned(plans, [index]).values())
-        ]
-        empty -= _list_kept_paths(workspace, plans, others)
-    items = _list_planned(plans, range(len(plans)))
+    own = {index: read_plan(workspace, workspace.keys, index) for index in shards}
+    empty = {item.path for item in _list_planned(own, own).values()} - _list_kept_paths(workspace, own, own)
+    if not empty:
+        return {}
+    plans = dict(enumerate(read_plans(workspace)))
+    others = [  # another slice of a file may be in another shard
+        index
+        for index in plans
+        if index not in own and any(item.path in empty for item in _list_planned(plans, [index]).values())
+    ]
+    empty -= _list_kept_paths(workspace, plans, others)
+    items = _list_planned(plans, plans)
     return {item_id: item for item_id, item in items.items() if item.path in empty}
 
 
-def _list_planned(plans: Sequence[Items], shards: Iterable[int]) -> dict[str, SourceItem]:
+def _list_planned(plans: Mapping[int, Items], shards: Iterable[int]) -> dict[str, SourceItem]:
     """Return the items of some shards that were not erased."""
     return {item_id: item for index in shards for item_id, item in plans[index].items() if item is not None}
 
 
-def _list_kept_paths(workspace: Workspace, plans: Sequence[Items], shards: Collection[int]) -> set[str]:
+def _list_kept_paths(workspace: Workspace, plans: Mapping[int, Items], shards: Collection[int]) -> set[str]:
     """List the paths of what is kept of some shards, documents and entries of the quarantine."""
     kept: set[str] = set()
     for index in shards:
@@ -202,11 +201,11 @@ def _list_emptied_items(
         doc_ids: documents that are to be erased.
         entries: entries of the quarantine that are to be erased.
     """
-    plans = read_plans(workspace)
-    items = _list_planned(plans, range(len(plans)))
+    plans = dict(enumerate(read_plans(workspace)))
+    items = _list_planned(plans, plans)
     kept: set[str] = set()  # paths of what is kept
     named: set[str] = set()  # paths of what is named
-    for index, planned in enumerate(plans):
+    for index, planned in plans.items():
         for doc_id, _, sources in _list_rows(workspace, index, planned, guess=True):
             paths = named if doc_id in doc_ids else kept
             paths.update(items[source].path for source in sources if source in items)

@@ -155,9 +155,10 @@ class Arrival:
 
 def _list_arrivals(workspace: Workspace, since: float) -> list[Arrival]:
     """List the documents whose keys were created after a moment, in the order of the catalogue."""
-    created, catalogue = workspace.keys.keys_since(since), workspace.catalogue.read()
+    created = workspace.keys.keys_since(since)
+    catalogue = workspace.catalogue.read(columns=["doc_id", "shard"])
     is_new = pc.is_in(catalogue.column("doc_id"), value_set=pa.array(list(created), pa.string()))
-    rows = catalogue.select(["doc_id", "shard"]).filter(is_new).to_pylist()
+    rows = catalogue.filter(is_new).to_pylist()
     return [Arrival(row["doc_id"], row["shard"], created[row["doc_id"]]) for row in rows]
 
 

@@ -26,6 +26,7 @@ from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import content_id, seal, unseal
 
 _PURPOSE = "plan"
+_SCANNED = "scanned"  # note beside the keys
 _ITEM_PURPOSE = "source-id"  # also the purpose of the column `item` of the encrypted documents
 
 Items = dict[str, SourceItem | None]  # of a shard, by id, in order; None: the item was erased
@@ -67,7 +68,8 @@ def make_plan(workspace: Workspace, sources: Sequence[Path]) -> list[Items]:
     found = {identify_item(id_key, item): item for item in scanned}
     changes = _Changes(found, shards, find_removed(known, scanned, sources, ingest))
     before = {item_id for items in shards for item_id, item in items.items() if item is not None}
-    changes.leave_out(_find_erased_items(keys, {i: item for i, item in found.items() if i not in before}))
+    erased = _find_erased_items(keys, {i: item for i, item in found.items() if i not in before})
+    changes.leave_out(erased)
     for index, items in enumerate(shards):
         updated = changes.update(items, ingest)
         if updated != items or list(updated) != list(items) or index in outdated:
@@ -79,7 +81,20 @@ def make_plan(workspace: Workspace, sources: Sequence[Path]) -> list[Items]:
     plan = [*shards, *more]
     if gone := before.difference(*plan):
         keys.destroy_keys(sorted(gone), tombstones=())
+    now = digest_items(item for item_id, item in found.items() if item_id not in erased)
+    if keys.recall(_SCANNED) != now:
+        keys.remember(_SCANNED, now)
     return plan
+
+
+def digest_items(items: Iterable[SourceItem]) -> str:
+    """Return the digest of the items that a scan found, without erased ones."""
+    return compute_digest([item.identity for item in items])
+
+
+def recall_scanned(workspace: Workspace) -> str | None:
+    """Return the digest of what the last plan was made from (`digest_items`); None if it is not known."""
+    return workspace.keys.recall(_SCANNED)
 
 
 def scan_known_sources(workspace: Workspace, sources: Sequence[Path]) -> Scan:

@@ -89,7 +89,7 @@ def find_current_model(workspace: Workspace) -> SavedModel | None:
     model = find_model_by_recipe(workspace, compute_recipe_digest(workspace.settings))
     if model is None:
         return None
-    written = set(workspace.catalogue.read().column("label").to_pylist())
+    written = set(workspace.catalogue.read(columns=["label"]).column("label").to_pylist())
     try:
         config = read_config(model.folder)
     except ModelLoadError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -69,7 +70,13 @@ class Catalogue:
             self._database.write_catalogue(table)
             return
         table = table.replace_schema_metadata({} if basis is None else {f"lexveil.{_BASIS}": basis})
-        sink = pa.BufferOutputStream()
+        sink, repeated = pa.BufferOutputStream(), cast(Any, ["label", "split"])  # ids are all different
         # In small groups, in the order of the shards: who reads one shard reads few rows of others.
-        pq.write_table(table, sink, row_group_size=_ROWS_PER_GROUP)
+        pq.write_table(
+            table,
+            sink,
+            row_group_size=_ROWS_PER_GROUP,
+            use_dictionary=repeated,
+            write_statistics=["shard"],
+        )
         write_bytes(self._file, sink.getvalue().to_pybytes())

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -414,9 +415,10 @@ class TestRemoved:
 
 
 class TestIdle:
-    def finish(self, office: Office) -> None:
+    def finish(self, office: Office, meanwhile: Callable[[], object] = lambda: None) -> None:
         """What a run leaves, without its models."""
         office.work()
+        meanwhile()
         (office.workspace.runs).mkdir(exist_ok=True)
         report = office.workspace.runs / "report.html"
         report.write_text("")
@@ -437,6 +439,14 @@ class TestIdle:
         found = reuse_last_result(office.workspace.root, office.settings, [office.source])
         assert found is not None
         assert found["changed"] is False
+
+    def test_what_comes_while_a_run_works_is_new_to_the_next(self, office: Office) -> None:
+        office.fill(4)
+        self.finish(office, lambda: office.write("001.txt", "A letter that came late."))
+        assert reuse_last_result(office.workspace.root, office.settings, [office.source]) is None
+        self.finish(office)
+        assert reuse_last_result(office.workspace.root, office.settings, [office.source]) is not None
+        assert "A letter that came late." in office.texts()
 
     @pytest.mark.parametrize("what", ["new", "changed", "gone", "settings", "sidecar"])
     def test_anything_new_is_noticed(self, office: Office, what: str) -> None:
