@@ -1,7 +1,7 @@
 """What features are worth: probes on seen and unseen labels, neighbours and clusters, on real legal text.
 
     python -m benchmarks.features [--corpora NAME ...] [--kinds KIND ...] [--representations NAME ...]
-        [--seeds N] [--quick] [--cache FOLDER]
+        [--epsilons NUMBER|inf ...] [--units NAME ...] [--seeds N] [--most N] [--quick] [--cache FOLDER]
 
 Each row is one way to turn documents into vectors: TF-IDF of the masked texts; on the original and on the
 masked texts the frozen public encoder, and the representations `legal-1` (that encoder beside a table of
@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import statistics
 import sys
 from collections import Counter, defaultdict
@@ -97,7 +98,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpora", nargs="+", choices=[*READERS], default=["provisions", "clauses"])
     parser.add_argument("--kinds", nargs="*", default=["mlp"], help="kinds of models to train")
     parser.add_argument("--representations", nargs="+", choices=get_args(Representation), default=None)
-    parser.add_argument("--epsilons", nargs="*", type=float, default=[8.0, 3.0, 1.0])
+    parser.add_argument(
+        "--epsilons", nargs="*", type=float, default=[math.inf, 8.0, 3.0, 1.0], help="inf: without privacy"
+    )
     parser.add_argument("--units", nargs="+", choices=list(DELTA), default=["owner", "document"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--most", type=int, default=8000, help="documents of a corpus, drawn by their text")
@@ -113,11 +116,10 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     if arguments.quick:
         arguments.seeds, arguments.most, arguments.kinds = 1, 500, []
     seeds = list(range(1, arguments.seeds + 1))
-    units = arguments.units
     trainings = [
         Training(kind, unit, epsilon)
         for kind in arguments.kinds
-        for unit, epsilon in [(units[0], None), *((u, e) for u in units for e in arguments.epsilons)]
+        for unit, epsilon in _list_guarantees(arguments.units, arguments.epsilons)
     ]
     representations = arguments.representations or get_args(Representation)
     figures: dict[str, Figure] = {}
@@ -136,6 +138,12 @@ def measure(arguments: argparse.Namespace) -> Outcome:
                 figures[f"{name}_{row}_{what}"] = Figure(value, None, "", "higher")
         figures |= {f"{name}_{what}": figure for what, figure in _compare(rows).items()}
     return Outcome(figures, n, seeds)
+
+
+def _list_guarantees(units: Sequence[str], epsilons: Sequence[float]) -> list[tuple[str, float | None]]:
+    """Return units and epsilons; without privacy, the unit makes no difference that counts: one is enough."""
+    plain: list[tuple[str, float | None]] = [(units[0], None)] if math.inf in epsilons else []
+    return plain + [(unit, epsilon) for unit in units for epsilon in epsilons if epsilon < math.inf]
 
 
 def _compare(rows: dict[str, dict[str, float]]) -> dict[str, Figure]:
@@ -170,7 +178,7 @@ def measure_corpus(
     found: defaultdict[str, list[dict[str, float]]] = defaultdict(list)
     for seed in seeds:
         drawn = corpus.draw(seed)
-        seen = _draw_half(drawn, seed)
+        seen = draw_half(drawn, seed)
         for row, measure_row in rows.items():
             found[row].append(
                 _keep_row(drawn, row, seed, cache, functools.partial(measure_row, drawn, seen, seed))
@@ -246,7 +254,7 @@ def judge(corpus: Corpus, vectors: Any, seen: NDArray[np.bool_], seed: int) -> d
         parts |= {"seen": seen, "unseen": ~seen}
     for name, part in parts.items():
         learn, test = part & ~corpus.tested, part & corpus.tested
-        predicted = _probe(corpus, rows, learn, test)
+        predicted = probe(corpus, rows, learn, test)
         truth = corpus.labels[test]
         figures[name] = float((predicted == truth).mean())
         figures[f"{name}_macro"] = _macro_f1(truth, predicted)
@@ -254,12 +262,12 @@ def judge(corpus: Corpus, vectors: Any, seen: NDArray[np.bool_], seed: int) -> d
         figures |= {f"{name}_low": low, f"{name}_high": high}
     part = parts.get("unseen", parts["all"])
     learn, test = part & ~corpus.tested, part & corpus.tested
-    figures["neighbours"] = _neighbours(rows, corpus.labels, learn, test)
+    figures["neighbours"] = find_neighbors(rows, corpus.labels, learn, test)
     figures["clusters"] = _clusters(rows[test], corpus.labels[test], seed)
     return figures
 
 
-def _probe(corpus: Corpus, rows: Any, learn: Any, test: Any) -> Labels:
+def probe(corpus: Corpus, rows: Any, learn: Any, test: Any) -> Labels:
     """Labels that a ridge regression on the classes' indicators gives the test documents, in closed form."""
     from scipy.linalg import solve
 
@@ -293,7 +301,8 @@ def _interval(right: NDArray[np.bool_], owners: NDArray[np.str_], seed: int) -> 
     return float(low), float(high)
 
 
-def _neighbours(rows: Any, labels: Labels, learn: Any, test: Any) -> float:
+def find_neighbors(rows: Any, labels: Labels, learn: Any, test: Any) -> float:
+    """Share of a test document's class among the ten nearest to learn from, mean over test documents."""
     there = labels[learn]
     sizes = Counter(there.tolist())
     similarities: Any = rows[test] @ rows[learn].T
@@ -314,7 +323,7 @@ def _clusters(rows: Any, labels: Labels, seed: int) -> float:
     return float(adjusted_mutual_info_score(labels, assigned))
 
 
-def _draw_half(corpus: Corpus, seed: int) -> NDArray[np.bool_]:
+def draw_half(corpus: Corpus, seed: int) -> NDArray[np.bool_]:
     """Every other class by size, the first one by the seed, so that both halves have large ones."""
     order = [label for label, _ in Counter(one.label for one in corpus.documents).most_common()]
     chance = np.random.default_rng(seed)
@@ -378,6 +387,11 @@ def _train(
     truth = [labels.index(one.label) for one, is_test in zip(corpus.documents, test, strict=True) if is_test]
     own = float((extracted.logits[test].argmax(axis=1) == np.array(truth)).mean())
     return extracted.features, own
+
+
+def represent_words(texts: Sequence[str], cache: Path | None) -> Vectors:
+    """Return `legal-1` of masked texts."""
+    return add_words(_stack(_encode(texts, "embedding", cache)), texts)
 
 
 def _encode(
