@@ -52,7 +52,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 # Words of headings, labels and columns in other languages, and some that English has only there.
 _HEADINGS = frozenset(
     """
-    redirect recross committal medico vat grounds matter mitigation causation counts list bill key test stage freehold leasehold stamp duty block press hearing
+    courante salarié salariée poste ancienneté fonction montant nom prénom adresse empleado puesto antigüedad nombre apellidos fecha dipendente mansione cognome nome data
+    nome função salário data werknemer functie naam datum pracownik stanowisko nazwisko kwota data ime prezime iznos datum redirect recross committal medico vat grounds matter mitigation causation counts list bill key test stage freehold leasehold stamp duty block press hearing
     aktenvermerk antrag anträge anzeige begründung bericht beschluss beweis bescheid entscheidungsgründe ergebnis feststellungen gründe klage klageerwiderung
     kostenrechnung niederschrift protokoll rechtsmittelbelehrung rubrum sachverhalt streitwert tatbestand tenor urteil vermerk vergleich vernehmung verfügung vertrag
     vollmacht widerspruch zusammenfassung im des der die das und in für zur zum name namen volkes

@@ -123,6 +123,10 @@ _RELATED = (
         rf"(?<![\w'-])({_WORD}),? (?:is|was) (?:my|his|her|our|their) (?:[{LOWER}]+ )?{_KIN_WORD}\b"
     ),
     ENGLISH.compile(rf"\band ({_WORD}),? (?:my|his|her) {_KIN_WORD}\b"),
+    # "OFC ROE ARRIVED"
+    ENGLISH.compile(
+        rf"(?<![\w/-])(?:OFC|DET|SGT|CPL|TPR|PTL|INSP|SUPT|CAPT)\.? ([{UPPER}]{{3,}}(?:-[{UPPER}]+)?)(?![\w-])"
+    ),
     # "Paramedic Roe"
     ENGLISH.compile(
         r"(?<![\w'-])(?:Paramedic|Pathologist|Toxicologist|Surgeon|Midwife|Firefighter|Warden|Caseworker|Social Worker|Probation Officer|Interpreter|Headteacher|Foreman|Corporal|Commander|Superintendent|Trooper|Investigator|"
@@ -144,10 +148,10 @@ _GREETED_LOWER = re.compile(
 _BORN_ALONE = ENGLISH.compile(rf"({NAME}) \((?:b\.|born|DOB|d\.o\.b\.|aged|age) ?(?:in |on )?\d")
 # Those who attend: "Present: C. Roe (Chair), Mrs P. Poe".
 _PRESENT = ENGLISH.compile(
-    r"(?im)^[ \t]*(?:present|witness(?:es)?|apologies(?: for absence)?|in attendance|attendees|absent|distribution|circulated to)[ \t]*:([^\n]+)"
+    r"(?im)(?:^|(?<=\. ))[ \t]*(?:present|witness(?:es)?|apologies(?: for absence)?|in attendance|attendees|absent|distribution|circulated to)[ \t]*:([^\n]+)"
 )
 _ATTENDEE = re.compile(
-    rf"(?:(?<=:)|[,;]|\band )[ \t]*(?:{TITLE}\.? |(?:[A-Z]{{2,4}}\d?|Brgy\.? Kgd\.?) )*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?: {_WORD})?|{_WORD}(?: {_WORD}){{1,2}})(?=[ \t]*(?:[,;(.]|$| and ))"
+    rf"(?:(?<=:)|[,;]|\band |(?<=\s)\d{{1,2}}[.)])[ \t]*(?:\d{{1,2}}[.)][ \t]*)?(?:{TITLE}\.? |(?:[A-Z]{{2,4}}\d?|Brgy\.? Kgd\.?) )*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?: {_WORD})?|{_WORD}(?: {_WORD}){{1,2}})(?=[ \t]*(?:[,;(.\d]|$| and ))"
 )
 # The cell of a table: "B. Roe"; a label of a hospital or the police: "Pt: ROE, Ada".
 _CELL = ENGLISH.compile(rf"[|\t][ \t]*((?:[{UPPER}]\. ?){{1,3}}{_WORD}(?:-{_WORD})?)[ \t]*(?=[|\t\n]|\Z)")

@@ -42,7 +42,7 @@ _FIRST_NAME_OF = re.compile(rf" (?:{_PARTICLE} ){{0,2}}({_WORD})")
 _PIECE = re.compile(rf"{_WORD}")
 # Titles and roles right before a name.
 _CUE = re.compile(
-    r"(?:\b(?:z d|M|MM|Mmes?|Mlles?|Me|Mes|Dr|Drs|Pr|Sr|Sra|Sres|Srta|D|Dña|Dª|Dott|Dott\.ssa|Avv|Sig|Sig\.ra|Sig\.na|Ing|Lic|Mr|mr|dhr|mevr|mw|p|ob|adw|inż|mgr|prof|g|gđa|gđica|gosp)\.|"
+    r"(?:\b(?:z d|M|MM|Mmes?|Mlles?|Me|Mes|Dr|Drs|Pr|Sr|Sra|Sres|Srta|D|Dña|Dª|Dott|Dott\.ssa|Avv|App|Sc|Brig|Isp|Ten|Magg|Sig|Sig\.ra|Sig\.na|Ing|Lic|Mr|mr|dhr|mevr|mw|p|ob|adw|inż|mgr|prof|g|gđa|gđica|gosp)\.|"
     r"\b(?:Monsieur|Madame|Mademoiselle|Maître|Messieurs|Mesdames|Señora?|Señores|Don|Doña|Signora?|Signorina|Senhora?|Dona|Pani|Pan|Pana|Panu|Panią|Panem|Państwo|Państwa|Meneer|Mevrouw|Gospodin|Gospođa|heer|mevrouw|meneer|monsieur|madame|señora?|signora?|senhora?|"
     r"témoin|prévenue?|accusée?|victime|requérante?|demandeu(?:r|se|resse)|défendeu(?:r|resse)|appelante?|intimée?|salariée?|époux|épouse|"
     r"testigo|acusad[oa]|imputad[oa]|víctima|demandante|demandad[oa]|recurrente|denunciante|trabajador[a]?|actora?|perit[oa]|"
@@ -51,7 +51,7 @@ _CUE = re.compile(
     r"świad(?:ek|ka|kowi|kiem)|oskarżon(?:y|ego|emu|ym|a|ej|ą)|pokrzywdzon(?:y|ego|emu|ym|a|ej|ą)|pow(?:ód|oda|odowi|odem|ódka|ódki|ódce|ódkę)|pozwan(?:y|ego|emu|ym|a|ej|ą)|wnioskodawc(?:a|y|ę|ą)|"
     r"z domu|née|getuige|verdachte|eiser(?:es)?|verweerder|verzoeker|gedaagde|slachtoffer|appellant|werknemer|"
     r"tužitelj(?:ica)?|tužilac|tužilja|tuženi(?:k|ca)?|okrivljen(?:i|a|og|om)|optužen(?:i|a|og|om)|oštećen(?:i|a|og|om)|svedok(?:inja)?|svjedok(?:inja)?|"
-    r"vittime|testigos|témoins|named|prénom|prénommée?|de nombre|llamad[oa]|apodad[oa]|di nome|chiamat[oa]|de nome|chamad[oa]|genaamd|geheten|imieniu|imenom|po imenu|zvan[iae]|fils|fille|hijo|hija|figlio|figlia|filho|filha|syn|syna|córka|córki|zoon|dochter|sin|kći|"
+    r"vittime|testigos|témoins|named|prénom|prénommée?|de nombre|llamad[oa]|apodad[oa]|di nome|chiamat[oa]|de nome|chamad[oa]|genaamd|geheten|imieniu|imenom|po imenu|zvan[iae]|rodziców|roditelja|fils|fille|hijo|hija|figlio|figlia|filho|filha|syn|syna|córka|córki|zoon|dochter|sin|kći|"
     r"mère|père|frères?|sœurs?|grand-mère|grand-père|oncle|tante|cousine?|mari|femme|veuve|conjoints?|abuel[oa]|madre|padre|herman[oa]s?|tí[oa]|prim[oa]|espos[oa]s?|marido|mujer|viuda|"
     r"fratell[oi]|sorell[ae]|nonn[oa]|zi[oa]|marito|moglie|coniugi|vedova|mãe|pai|irmãos?|irmãs?|avós?|avô|esposos|moeder|vader|broers?|zus(?:sen)?|opa|oma|oom|echtelieden|echtgenote?|weduwe|"
     r"matk[aiąęo]|ojc(?:iec|a|u|em)|brat(?:a|u|em)?|bracia|siostr[ayąęo]|babci[aię]|dziad(?:ek|ka|kiem)|mąż|męża|żon[ayęą]|małżonkowie|majk[aeuo]|ot(?:ac|ca|cu|cem)|braća|sestr[aeuo]|bak[aeuo]|ded[aeu]|supru(?:g|ga|zi)))[ ,:]{1,2}(?:d[aeo]s? |van(?: de[rn]?)? |di |del(?:la)? )?\Z"
@@ -128,6 +128,7 @@ _TITLES = frozenset(
     letti dichiara condanna rigetta accoglie dispone julgo defiro indefiro decido nego zasądza oddala zważywszy uznaje
     skazuje orzeka ustala umarza manifiesta manifiestan comparece comparecen expone exponen solicita suplico certifico certifica
     otorga otorgan chiede premette espone declara requer outorga expose demande zeznaje oświadcza wnosi verklaart vordert
+    sąsiad sąsiadka sąsiada kolega koleżanka konkubent konkubina sierżant aspirant imiona imię nazwisko
     szanowny szanowna szanowni panie mecenasie mecenas mecenasa geachte beste poštovani poštovana štovani prezado prezada
     estimado estimada caro cara egregio egregia gentile spett spettabile cher chère ilma ilmo excma excmo
     magistrada-juez magistrado-juez magistrada-jueza
@@ -232,7 +233,7 @@ _COURT_BEFORE = re.compile(
 _VERB = re.compile(
     r" (?:n['’]|s['’]|se |si |não |no |non |nie |się |je |nije )?(?:a|avait|est|était|ont|fut|conteste|soutient|demande|fait|expose|affirme|déclare|prétend|reproche|invoque|produit|sollicite|interjette|refuse|doit|peut|veut|vient|prend|perd|rend|vend|\w{2,}[^aeo]it|\w{3,}(?:ait|aient|èrent)|"
     r"ha|han|había|fue|era|es|niega|alega|sostiene|solicita|afirma|manifiesta|interpone|recurre|\w{3,}ó|è|aveva|sono|deduce|chiede|contesta|lamenta|eccepisce|propone|"
-    r"é|foi|tem|havia|sustenta|requer|\w{3,}ou|heeft|had|is|was|werd|stelt|betwist|verklaart|vordert|verzoekt|voert|jest|był|była|twierdzi|wnosi|zeznaje|\w{3,}(?:ił|iła|ał|ała|ył|yła)|"
+    r"é|foi|tem|havia|sustenta|requer|\w{3,}ou|heeft|had|is|was|werd|stelt|betwist|verklaart|vordert|verzoekt|voert|jest|był|była|twierdzi|wnosi|zeznaje|\w{3,}(?:ił|iła|ał|ała|ył|yła|edł|szła|dła|ół)|"
     r"je|nije|tvrdi|navodi|traži|\w{3,}(?:io|ila|ao|ala)|\w{3,}(?:ил|ила|ал|ала|ет|ит)(?:ся|сь)?)(?![\w'’])"
 )
 _LONGEST_VERB = 40

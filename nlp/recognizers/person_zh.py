@@ -237,6 +237,10 @@ def begins_with_surname(name: str) -> bool:
     return _SURNAME_FIRST.match(name) is not None
 
 
+# Who is called by a surname has a full name in brackets: "老龚(龚建业)".
+_NAMED_AFTER = CHINESE.compile(rf"[老小阿]([{HAN}])\((\1[{HAN}]{{1,2}})\)")
+
+
 class ChinesePersonRecognizer(RuleRecognizer):
     """Names of people in Chinese texts, whole or shortened."""
 
@@ -253,6 +257,7 @@ class ChinesePersonRecognizer(RuleRecognizer):
                 _by_form(text),
                 _in_headers(text),
                 _in_tables(text),
+                (Finding(*match.span(2), "PERSON", LABELED) for match in _NAMED_AFTER.finditer(text)),
             )
         )
         yield from findings
