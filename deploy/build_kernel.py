@@ -1,4 +1,4 @@
-"""Compiles the functions of `privacy/dp/clipping/kernel.c`, once for each set of instructions.
+"""Compiles the functions of `SOURCES`, each for its sets of instructions.
 
 Hatchling runs it for a wheel, which then holds the compiled files and is for this kind of machine, and for an
 editable install, where they lie beside their source. `python deploy/build_kernel.py` compiles them there
@@ -23,23 +23,25 @@ try:
 except ImportError:  # as a program, outside of a build
     Hook = object
 
-PLACE = "lexveil/privacy/dp/clipping"
+# The LSTM's pass under DP, and the layers of BERT in int8.
+SOURCES = ("lexveil/privacy/dp/clipping/kernel.c", "lexveil/nlp/int8.c")
 ROOT = Path(__file__).resolve().parents[1]
 # Level 3: loops over the numbers of a tile must become single instructions. No option changes the arithmetic
 # beyond fused multiply-add, which C allows.
 OPTIONS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-Wno-psabi"]
+_AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
 TARGETS = {
-    "x86_64": {
-        "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
-        "AVX2": ["-mavx2", "-mfma"],
+    "kernel": {
+        "x86_64": {"AVX512": _AVX512, "AVX2": ["-mavx2", "-mfma"]},
+        "aarch64": {"NEON": []},
     },
-    "aarch64": {"NEON": []},
+    "int8": {"x86_64": {"AVX512_VNNI": [*_AVX512, "-mavx512vnni"]}},
 }
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def build(source: Path, folder: Path, compiler: str | None = None) -> list[Path]:
-    """Compile the source for each set of instructions of this kind of machine; return the files.
+    """Compile a source for each of its sets of instructions of this kind of machine; return the files.
 
     What the compiler refuses is left out; without a compiler that is all.
     """
@@ -49,8 +51,8 @@ def build(source: Path, folder: Path, compiler: str | None = None) -> list[Path]
     made: list[Path] = []
     # Replaced as a whole: a process may have the file before in use.
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        for name, options in TARGETS.get(_MACHINES.get(machine, machine), {}).items():
-            new = Path(scratch, f"kernel-{name}.so")
+        for name, options in TARGETS[source.stem].get(_MACHINES.get(machine, machine), {}).items():
+            new = Path(scratch, f"{source.stem}-{name}.so")
             arguments = [*shlex.split(command), *OPTIONS, *options, define, "-o", str(new), str(source)]
             try:
                 subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -76,15 +78,16 @@ class KernelHook(Hook):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and add the files to the wheel."""
-        source = Path(self.root, "src", PLACE, "kernel.c")
+        sources = [Path(self.root, "src", name) for name in SOURCES]
         if version == "editable":
-            build(source, source.parent)
+            for source in sources:
+                build(source, source.parent)
             return
         self._folder = tempfile.mkdtemp()
-        made = build(source, Path(self._folder))
-        if made:
-            build_data["pure_python"], build_data["tag"] = False, tag()
-            build_data["force_include"] |= {str(file): f"{PLACE}/{file.name}" for file in made}
+        for name, source in zip(SOURCES, sources, strict=True):
+            for file in build(source, Path(self._folder)):
+                build_data["pure_python"], build_data["tag"] = False, tag()
+                build_data["force_include"][str(file)] = f"{Path(name).parent.as_posix()}/{file.name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove the files that are in the wheel now."""
@@ -93,6 +96,7 @@ class KernelHook(Hook):
 
 
 if __name__ == "__main__":
-    place = ROOT / "src" / PLACE
-    for path in build(place / "kernel.c", place):
-        print(path.relative_to(ROOT))
+    for given in SOURCES:
+        place = ROOT / "src" / given
+        for path in build(place, place.parent):
+            print(path.relative_to(ROOT))

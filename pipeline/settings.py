@@ -234,7 +234,9 @@ class TrainSettings(_Section):
     last_layers: Annotated[int, Field(ge=1, le=2)] = 1  # number of layers that model "last_layers" trains
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of the owners that are never trained on
     encoder: Path | None = None  # folder of a Hugging Face encoder; None: the public MiniLM package
-    precision: Precision = DEFAULT_PRECISION  # number format of the frozen encoder's matrix products
+    # Number format of the frozen encoder's linear layers. None: that with which the workspace was made, now
+    # int8; with another encoder, bfloat16
+    precision: Precision | None = None
     chunk_length: Annotated[int, Field(ge=8, le=512)] = DEFAULT_CHUNK_LENGTH  # tokens per chunk
     chunk_limit: PositiveInt = DEFAULT_CHUNK_LIMIT  # chunks per document, evenly spaced if it has more
     # length: chunks of a document are equally long. paragraphs: a chunk begins with a heading, or else with a
@@ -252,6 +254,11 @@ class TrainSettings(_Section):
     def chosen_representation(self) -> Representation:
         """What a model that takes embeddings reads; an opened workspace has named it."""
         return self.representation or "embedding"
+
+    @property
+    def chosen_precision(self) -> Precision:
+        """Number format of the frozen encoder's linear layers; an opened workspace has named it."""
+        return self.precision or DEFAULT_PRECISION
 
 
 class LedgerSettings(_Section):

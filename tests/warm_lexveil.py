@@ -66,6 +66,7 @@ def _warm_up() -> None:
 
     import lexveil.flows.cli  # noqa: F401
     from lexveil.nlp.detection.detector import Detector
+    from lexveil.nlp.encoders.config import PACKAGE_PRECISION
     from lexveil.nlp.encoders.public import PublicEncoder
     from lexveil.pipeline import job  # noqa: F401
     from lexveil.pipeline.joint import office  # noqa: F401
@@ -76,7 +77,7 @@ def _warm_up() -> None:
     from lexveil.pipeline.stages import audit, evaluate, extract, train  # noqa: F401
 
     Detector.load("rules").detect("Warm up, Ms Jane Roe of 1 Elm Street.")
-    _ = PublicEncoder.load().public_mean
+    _ = PublicEncoder.load(None, PACKAGE_PRECISION).public_mean
     with charts.drawing_style():
         charts.render_svg(charts.create_drawing(1)[0], "warm", "up")
     gc.collect()

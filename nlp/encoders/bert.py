@@ -39,10 +39,16 @@ class Bert(nn.Module):
     """The embeddings and layers of BERT, without dropout. Its parameters have the names of transformers'.
 
     They are on the device "meta" until weights are loaded: nothing is drawn that a file replaces.
+
+    Attributes:
+        heads: Number of attention heads of a layer.
+        epsilon: What the norms add to a variance.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
+        self.heads: int = config["num_attention_heads"]
+        self.epsilon: float = config["layer_norm_eps"]
         self.embeddings = _Embeddings(config)
         self.encoder = nn.ModuleDict()
         self.encoder["layer"] = nn.ModuleList(_Layer(config) for _ in range(config["num_hidden_layers"]))

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.resources import files
 from itertools import groupby, pairwise
@@ -19,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
+from lexveil.nlp import int8
 from lexveil.nlp.cache import compute_once
 from lexveil.nlp.encoders.bert import Bert, OpenedEncoder, read_bert
 from lexveil.nlp.encoders.chunks import (
@@ -78,7 +80,8 @@ class PublicEncoder:
 
     Attributes:
         digest: SHA-256 of the weights, in hexadecimal digits.
-        precision: Precision of the products in `embed`. Norms, attention, pooling and results are float32.
+        precision: Precision of the linear layers in `embed`. Norms, attention, pooling and results are
+            float32.
         dimension: Width of an embedding.
         max_length: Maximum number of tokens per chunk, the two special tokens included.
         cls_id: Id of the token before each chunk.
@@ -88,7 +91,7 @@ class PublicEncoder:
     """
 
     # What determines an embedding to the last bit, besides weights and machine.
-    _modules: ClassVar[tuple[str, ...]] = ("public.py", "packed.py", "bert.py")
+    _modules: ClassVar[tuple[str, ...]] = ("public.py", "packed.py", "bert.py", "../int8.py", "../int8.c")
     _prefix: Sequence[int] = ()  # ids that the encoder reads before each chunk
     _loaded: ClassVar[dict[tuple[Path, Precision], PublicEncoder]] = {}
     _lock: ClassVar[threading.Lock] = threading.Lock()
@@ -116,7 +119,7 @@ class PublicEncoder:
             folder: Local folder of the encoder; None for all-MiniLM-L6-v2 from its package. The package's
                 weights must be the published ones. For any other folder the digest is computed, and models
                 trained on the encoder record it.
-            precision: Precision of the products in `embed`.
+            precision: Precision of the linear layers in `embed`.
 
         Raises:
             EncoderLoadError: The encoder cannot be loaded.
@@ -215,8 +218,19 @@ class PublicEncoder:
             One row per chunk, in the given order. Shape (len(chunks), dimension), float32.
         """
         result = np.empty((len(chunks), self.dimension), dtype=np.float32)
-        for batch in batch_by_length([len(chunk) + 2 for chunk in chunks], batch_tokens):
+
+        def embed(batch: list[int]) -> None:
             result[batch] = self._embed_batch([chunks[i] for i in batch])
+
+        batches = batch_by_length([len(chunk) + 2 for chunk in chunks], batch_tokens)
+        # The compiled functions work in the thread that calls them, PyTorch's in threads of its own.
+        threads = 1 if self._layers is None else torch.get_num_threads()
+        if threads > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(embed, batches))
+        else:
+            for batch in batches:
+                embed(batch)
         return result
 
     def document_features(self, documents: Sequence[Sequence[Sequence[int]]]) -> Array:
@@ -265,7 +279,7 @@ class PublicEncoder:
     def _compute_key(self, chunks: Sequence[Sequence[int]]) -> str:
         """Return a digest of everything that determines the mean embedding of chunks, to the last bit."""
         processor = sorted(cast("dict[str, Any]", torch.cpu.get_capabilities()).items())
-        facts = [self.digest, self.precision, torch.__version__, processor, chunks]
+        facts = [self.digest, self.precision, self._layers is not None, torch.__version__, processor, chunks]
         digest = hashlib.sha256(json.dumps(facts, default=str).encode())
         for module in self._modules:
             digest.update(files("lexveil.nlp.encoders").joinpath(module).read_bytes())
@@ -289,8 +303,22 @@ class PublicEncoder:
         return transformer
 
     @cached_property
+    def _layers(self) -> int8.Layers | None:
+        """The layers in int8; None if `embed` runs others, or cannot run these on this machine."""
+        if self.precision != "int8" or not isinstance(self._model, Bert) or not int8.is_available():
+            return None
+        weights = {name: value.numpy() for name, value in self._model.named_parameters()}
+        return int8.pack_layers(weights, self._model.heads, self._model.epsilon)
+
+    @cached_property
+    def _places(self) -> Array:
+        """What is added to the embedding of a token at each position."""
+        parts = self._model.embeddings
+        return (parts.position_embeddings.weight + parts.token_type_embeddings.weight[0]).numpy()
+
+    @cached_property
     def _frozen(self) -> Any:
-        """The transformer as `embed` runs it."""
+        """The transformer as `embed` runs it, unless it runs `_layers`."""
         model = _copy_modules(self._model)
         pack_linear_layers(model, self.precision)
         return model
@@ -298,10 +326,10 @@ class PublicEncoder:
     @torch.inference_mode()
     def _embed_batch(self, chunks: Sequence[Sequence[int]]) -> Array:
         """Embed chunks, of which those of equal length follow each other."""
-        groups = [
-            torch.tensor([[self.cls_id, *self._prefix, *chunk, self.sep_id] for chunk in group])
-            for _, group in groupby(chunks, len)
-        ]
+        whole = [[self.cls_id, *self._prefix, *chunk, self.sep_id] for chunk in chunks]
+        if self._layers is not None:
+            return normalize(torch.from_numpy(self._average(whole, self._layers)), dim=1).numpy()
+        groups = [torch.tensor([*group]) for _, group in groupby(whole, len)]
         if isinstance(self._model, Bert):
             hidden = self._frozen.read_groups(groups)
         else:
@@ -311,6 +339,16 @@ class PublicEncoder:
             ]
         means = torch.cat([states.float().mean(dim=1) for states in hidden])
         return normalize(means, dim=1).numpy()
+
+    def _average(self, sequences: Sequence[Sequence[int]], layers: int8.Layers) -> Array:
+        """Return the means over the positions of sequences of ids, by layers in int8."""
+        lengths = [len(sequence) for sequence in sequences]
+        ids = torch.tensor([token for sequence in sequences for token in sequence])
+        rows: Array = self._model.embeddings.word_embeddings(ids).numpy()
+        rows += np.concatenate([self._places[:length] for length in lengths])
+        int8.read_rows(layers, rows, lengths)
+        parts = np.split(rows, np.cumsum(lengths)[:-1])
+        return np.stack([part.mean(axis=0) for part in parts])
 
 
 def compute_moments(features: Array) -> tuple[Array, Array]:

@@ -2,7 +2,8 @@
 
 An adapter holds only what was trained: low-rank updates of the encoder's linear layers (Hu et al. 2021,
 "LoRA"), an embedding of letter case, and the head. The public weights come from their package. The first use
-combines both into one ONNX file; later uses only read that file.
+combines both into one file; later uses only read that file. It is for the compiled functions of `nlp/int8.py`
+where this processor runs them, otherwise for ONNX Runtime; the two differ by the rounding of int8.
 """
 
 from __future__ import annotations
@@ -10,52 +11,73 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lexveil.nlp import int8
 from lexveil.nlp.cache import cache_folder, mark_used, write_cached
-from lexveil.nlp.taggers.card import ADAPTER, CARD, Card
+from lexveil.nlp.taggers.card import ADAPTER, CARD, Card, open_multilingual
 from lexveil.nlp.taggers.contract import TaggerError
+from lexveil.nlp.taggers.pieces import Floats, Integers
+
+Forward = Callable[[Integers, Integers], Floats]
+"""A model: ids and shapes, each (N,), to logits (N, labels)."""
 
 # Incremented when the built file changes for the same weights and libraries.
 _FORMAT = 1
 
+T = TypeVar("T")
 
-def open_session(folder: Path) -> Any:
-    """Open an `onnxruntime.InferenceSession` of the adapter in `folder`; it is built and cached at first use.
 
-    Inputs are ids, or the embeddings of words (1, N, width) if those stay in their package, and shapes,
-    (1, N) int64; the output is logits, (1, N, len(labels)) float32. It takes one
-    text at a time: activations are scaled over the whole input, and no result may depend on neighboring
-    texts. If two processes build at the same time, each writes a complete file, and the last one is kept.
-    Without a writable cache it is built in every process.
+def open_forward(folder: Path) -> Forward:
+    """Open the adapter in `folder` with the public encoder; both are built and cached at first use.
+
+    It takes one text at a time: no result may depend on neighboring texts, and ONNX Runtime scales
+    activations over the whole input. If two processes build at the same time, each writes a complete file,
+    and the last one is kept. Without a writable cache it is built in every process.
 
     Raises:
         TaggerError: the adapter cannot be used.
     """
-    path = cache_folder() / f"{_compute_key(folder)}.onnx"
+    embed = open_multilingual().embed if Card.load(folder).encoder == "multilingual-e5-small" else None
+    if int8.is_available():
+        return partial(_read_compiled, _open_cached(folder, "int8", _build_int8, _open_int8), embed)
+    run = _open_cached(folder, "onnx", _build_onnx, _open_onnx).run
+    if embed is not None:
+        return lambda ids, shapes: run(None, {"embedded": embed(ids)[None], "shapes": shapes[None]})[0][0]
+    return lambda ids, shapes: run(None, {"ids": ids[None], "shapes": shapes[None]})[0][0]
+
+
+def _open_cached(
+    folder: Path, suffix: str, build: Callable[[Path], bytes], open_content: Callable[[Path | bytes], T]
+) -> T:
+    path = cache_folder() / f"{_compute_key(folder)}.{suffix}"
     if path.is_file():
         try:
-            session = _open_model(path)
+            opened = open_content(path)
             mark_used(path)
-            return session
+            return opened
         except Exception:
             # A truncated or altered file is built again.
             path.unlink(missing_ok=True)
-    content = _build(folder)
+    content = build(folder)
     try:
         write_cached(path, content)
     except OSError:
-        return _open_model(content)
-    return _open_model(path)
+        return open_content(content)
+    return open_content(path)
 
 
 def _compute_key(folder: Path) -> str:
     """Return a digest of everything that determines the built file."""
-    digest = hashlib.sha256(f"{_FORMAT}".encode())
+    digest = hashlib.sha256(f"{_FORMAT} {int8.digest_source()}".encode())
     for name in (CARD, ADAPTER):
         try:
             digest.update((folder / name).read_bytes())
@@ -66,7 +88,65 @@ def _compute_key(folder: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def _open_model(model: Path | bytes) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """The layers, and the tables below and above them; none of words if those stay in their package."""
+
+    layers: int8.Layers
+    words: NDArray[np.float16]  # without rows if the words stay in their package
+    places: Floats
+    shapes: Floats
+    head: Floats
+    cases: Floats  # what the case of a word, and the bias, add to the logits
+
+
+def _read_compiled(
+    model: _Compiled, embed: Callable[[Integers], Floats] | None, ids: Integers, shapes: Integers
+) -> Floats:
+    rows = embed(ids) if embed is not None else model.words[ids].astype(np.float32)
+    rows += model.shapes[shapes]
+    rows += model.places[: len(ids)]
+    int8.read_rows(model.layers, rows, [len(ids)])
+    # Not by the matrix product: its library wakes a thread for each core.
+    return np.einsum("nw,lw->nl", rows, model.head) + model.cases[shapes]
+
+
+def _build_int8(folder: Path) -> bytes:
+    """Return the public weights with the adapter, with linear layers in int8, as a file of safetensors."""
+    from safetensors.numpy import save
+
+    network = merge_adapter(folder)
+    config = network.encoder.config
+    weights = {name: value.numpy() for name, value in network.encoder.state_dict().items()}
+    layers = int8.pack_layers(weights, config.num_attention_heads, config.layer_norm_eps)
+    width = layers.width
+    head, cases = (value.detach().numpy() for value in (network.head.weight, network.case.weight))
+    words = weights.get("embeddings.word_embeddings.weight", np.empty((0, width), np.float32))
+    below = {name: weights[f"embeddings.{name}_embeddings.weight"] for name in ("position", "token_type")}
+    arrays = {
+        "packed": layers.packed,
+        "sizes": np.array([layers.width, layers.wide, layers.heads, layers.count], np.int64),
+        "epsilon": np.array([layers.epsilon], np.float64),
+        "places": below["position"] + below["token_type"][0],
+        "shapes": network.shape.weight.detach().numpy(),
+        "words": words.astype(np.float16),
+        "head": head[:, :width],
+        "cases": cases @ head[:, width:].T + network.head.bias.detach().numpy(),
+    }
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+def _open_int8(content: Path | bytes) -> _Compiled:
+    from safetensors.numpy import load
+
+    arrays: dict[str, Any] = load(content if isinstance(content, bytes) else content.read_bytes())
+    width, wide, heads, count = arrays.pop("sizes").tolist()
+    epsilon = float(arrays.pop("epsilon")[0])
+    layers = int8.Layers(width, wide, heads, count, epsilon, int8.align(arrays.pop("packed")))
+    return _Compiled(layers, **arrays)
+
+
+def _open_onnx(model: Path | bytes) -> Any:
     import onnxruntime
 
     # `lexveil/__init__.py` switches its telemetry off; this stops it where a script imported it earlier.
@@ -83,7 +163,7 @@ def _open_model(model: Path | bytes) -> Any:
     )
 
 
-def _build(folder: Path) -> bytes:
+def _build_onnx(folder: Path) -> bytes:
     """Return the public weights with the adapter as an int8 ONNX model."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process

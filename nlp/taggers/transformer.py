@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -25,11 +25,8 @@ from lexveil.nlp.taggers.pieces import (
     plan_stretches,
     pool_words,
 )
-from lexveil.nlp.taggers.quantized import open_session
+from lexveil.nlp.taggers.quantized import Forward, open_forward
 from lexveil.nlp.text import Span
-
-Forward = Callable[[Integers, Integers], Floats]
-"""A model: ids and shapes, each (N,), to logits (N, labels)."""
 
 # A user's own model has no operating points; these suit a calibrated one.
 _OPERATING: Mapping[Sensitivity, float] = {"balanced": 0.5, "strict": 0.25}
@@ -206,7 +203,7 @@ def load_folder(folder: Path, sensitivity: Sensitivity = "balanced") -> TokenCla
 def _load_adapter(folder: Path, sensitivity: Sensitivity) -> TokenClassifier:
     card = Card.load(folder)
     return TokenClassifier(
-        _open_forward(folder, card.encoder),
+        _open_forward(folder),
         load_pieces(card.encoder),
         card.labels,
         card.operating[sensitivity],
@@ -231,17 +228,9 @@ def load_pieces(encoder: Encoder) -> WordPieces:
         raise TaggerError("unsupported_tokenizer") from None
 
 
-def _open_forward(folder: Path, encoder: Encoder) -> Forward:
-    run = _open_session(folder).run
-    if encoder == "multilingual-e5-small":
-        embed = open_multilingual().embed
-        return lambda ids, shapes: run(None, {"embedded": embed(ids)[None], "shapes": shapes[None]})[0][0]
-    return lambda ids, shapes: run(None, {"ids": ids[None], "shapes": shapes[None]})[0][0]
-
-
 @lru_cache(maxsize=2)
-def _open_session(folder: Path) -> Any:
-    return open_session(folder)
+def _open_forward(folder: Path) -> Forward:
+    return open_forward(folder)
 
 
 @lru_cache(maxsize=2)

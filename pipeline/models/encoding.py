@@ -39,8 +39,8 @@ def load_encoder(train: TrainSettings) -> PublicEncoder:
     try:
         check_weights()
         if train.chosen_representation == "multilingual-1":
-            load_multilingual(train.precision)
-        return PublicEncoder.load(train.encoder, train.precision)
+            load_multilingual(train.chosen_precision)
+        return PublicEncoder.load(train.encoder, train.chosen_precision)
     except EncoderLoadError as error:
         if error.code == "no_extra":
             raise TrainingRefusedError(f"setting train.representation: {_NO_EXTRA}") from None

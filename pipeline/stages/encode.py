@@ -61,7 +61,7 @@ def describe_encoding(train: TrainSettings, want: InputKind) -> dict[str, Any]:
     if want == "embedding" and train.chosen_representation != "embedding":
         chunks.append(train.chosen_representation)
     return {
-        "settings": [*chunks, train.precision] if want == "embedding" else chunks,
+        "settings": [*chunks, train.chosen_precision] if want == "embedding" else chunks,
         "encoder": _compute_encoder_digest(train),
         "code": code_digest(__name__),
     }

@@ -83,7 +83,9 @@ def audit_owners(settings: Settings, kind: Kind) -> Finding:
 def _restrict(settings: Settings, kind: Kind, key: Path) -> Settings:
     """Return settings that touch nothing outside the probe's folder."""
     fields = settings.train.model_dump(include=_TRAIN_FIELDS)
-    fields["representation"] = settings.train.chosen_representation  # not that of the probe's workspace
+    # Not those of the probe's workspace.
+    fields["representation"] = settings.train.chosen_representation
+    fields["precision"] = settings.train.chosen_precision
     return Settings(
         ingest=IngestSettings(owner_field="owner", shard_documents=5),
         mask=settings.mask.model_copy(update={"detector": "rules"}),

@@ -42,6 +42,7 @@ def describe_recipe(train: TrainSettings, exclude: Collection[str]) -> dict[str,
     if train.chunk_ends == DEFAULT_CHUNK_ENDS:
         without.add("chunk_ends")
     described = train.model_dump(mode="json", exclude={*exclude, *without, "representation"})
+    described["precision"] = train.chosen_precision
     if train.chosen_representation == "embedding" or takes_tokens(train.model):
         return described
     return {**described, "representation": train.chosen_representation}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Representation
+from lexveil.nlp.encoders.config import DEFAULT_PRECISION, DEFAULT_REPRESENTATION, PACKAGE_PRECISION
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.outages import STORAGE_FAILED, describe_outage
 from lexveil.pipeline.settings import Settings
@@ -106,7 +106,7 @@ class Workspace(WorkspacePaths):
                 f"{root} has workspace version {content.get('schema')}, this Lexveil reads {SCHEMA_VERSION}: "
                 "use the Lexveil that created it, or a new workspace"
             )
-        return cls(root, content["id"], _settle(settings or Settings(), content.get("representation")))
+        return cls(root, content["id"], _settle(settings or Settings(), content))
 
     @staticmethod
     def exists(location: str | Path) -> bool:
@@ -121,7 +121,7 @@ class Workspace(WorkspacePaths):
 
     def with_settings(self, settings: Settings) -> Workspace:
         """Return the same workspace with other settings."""
-        return replace(self, settings=_settle(settings, self.settings.train.representation))
+        return replace(self, settings=_settle(settings, self.settings.train.model_dump()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Workspace, (self.root, self.id, self.settings, self.may_begin)
@@ -166,17 +166,24 @@ class Workspace(WorkspacePaths):
 
 
 def _describe_new_workspace() -> dict[str, Any]:
-    # The representation, so that a workspace keeps it if a later version has another default.
-    return {"schema": SCHEMA_VERSION, "id": secrets.token_hex(8), "representation": DEFAULT_REPRESENTATION}
+    return {
+        "schema": SCHEMA_VERSION,
+        "id": secrets.token_hex(8),
+        # So that a workspace keeps them if a later version has other defaults.
+        "representation": DEFAULT_REPRESENTATION,
+        "precision": PACKAGE_PRECISION,
+    }
 
 
-def _settle(settings: Settings, representation: Representation | None) -> Settings:
-    """Return settings that name the representation of documents: if not their own, that of the workspace."""
-    if settings.train.representation is not None:
-        return settings
-    chosen = representation if settings.train.encoder is None else None
-    train = settings.train.model_copy(update={"representation": chosen or "embedding"})
-    return settings.model_copy(update={"train": train})
+def _settle(settings: Settings, made_with: Mapping[str, Any]) -> Settings:
+    """Return settings that name representation and precision: if not their own, those of the workspace."""
+    train = settings.train
+    known = made_with if train.encoder is None else {}
+    chosen = {
+        "representation": train.representation or known.get("representation") or "embedding",
+        "precision": train.precision or known.get("precision") or DEFAULT_PRECISION,
+    }
+    return settings.model_copy(update={"train": train.model_copy(update=chosen)})
 
 
 def _locate(location: str | Path) -> Path:

@@ -120,7 +120,7 @@ def test_a_model_says_which_precision_it_was_trained_on(
     (tmp_path / CONFIG).write_text(older)
     assert load_model(tmp_path, other).config.precision == "float32"
     with pytest.raises(ValueError, match="precision"):
-        ModelConfig.from_json({**config.to_json(), "precision": "int8"})
+        ModelConfig.from_json({**config.to_json(), "precision": "int4"})
 
 
 def test_the_fused_lstm_says_what_the_trained_one_says(tiny: PublicEncoder) -> None:

@@ -14,7 +14,7 @@ from lexveil.nlp.cache import cache_folder
 from lexveil.nlp.taggers import load_taggers
 from lexveil.nlp.taggers.card import CARD, Card, public_folder
 from lexveil.nlp.taggers.contract import SENSITIVITIES, WEIGHTS, TaggerError
-from lexveil.nlp.taggers.quantized import open_session
+from lexveil.nlp.taggers.quantized import open_forward
 from lexveil.nlp.taggers.transformer import load_folder
 
 EXAMPLE = Card(
@@ -67,7 +67,7 @@ def test_an_unreadable_card_is_refused(tmp_path: Path, content: str) -> None:
     assert caught.value.code == "unreadable"
 
 
-@pytest.mark.parametrize("load", [Card.load, load_folder, open_session])
+@pytest.mark.parametrize("load", [Card.load, load_folder, open_forward])
 def test_a_missing_folder_is_refused_without_its_path(tmp_path: Path, load: Any) -> None:
     with pytest.raises(TaggerError) as caught:
         load(tmp_path / "nowhere")

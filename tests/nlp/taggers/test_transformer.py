@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.documents import documents
+from lexveil.nlp import int8
 from lexveil.nlp.detector_training.transformer import train_transformer
 from lexveil.nlp.evaluation.gold import GoldDocument, GoldSpan
 from lexveil.nlp.taggers.card import ADAPTER, CARD, public_folder
@@ -139,7 +140,8 @@ def test_two_processes_that_build_at_once_both_get_a_whole_file(trained: Path, c
     answers = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert answers[0] == answers[1] != ""
-    assert [path.suffix for path in (cache / "lexveil").iterdir()] == [".onnx"]
+    expected = ".int8" if int8.is_available() else ".onnx"
+    assert [path.suffix for path in (cache / "lexveil").iterdir()] == [expected]
 
 
 def test_a_broken_cached_file_is_built_anew(
@@ -181,7 +183,9 @@ def test_an_adapter_of_other_public_weights_is_refused(trained: Path, tmp_path: 
         load_folder(copy)
 
 
-def test_an_adapter_of_the_multilingual_encoder_computes_what_was_trained(tmp_path: Path) -> None:
+def test_an_adapter_of_the_multilingual_encoder_computes_what_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     spans = (GoldSpan(0, 12, "PERSON", "a", "DIRECT"),)
@@ -190,16 +194,20 @@ def test_an_adapter_of_the_multilingual_encoder_computes_what_was_trained(tmp_pa
         GoldDocument("p", "Janina Ryłko mieszka w Łodzi.", "pl", (spans,)),
     ]
     train_transformer(documents, 7, tmp_path, epochs=1, encoder="multilingual-e5-small", layers=1)
-    tagger = load_folder(tmp_path, "strict")
-    assert tagger.languages == frozenset({"fr", "pl"})
+    taggers = [load_folder(tmp_path, "strict")]
+    assert taggers[0].languages == frozenset({"fr", "pl"})
+    # The other way, by ONNX Runtime; the same one twice where the functions are not compiled.
+    monkeypatch.setattr(int8, "is_available", lambda: False)
+    taggers.append(load_folder(shutil.copytree(tmp_path, tmp_path / "copy"), "strict"))
     encoded = load_pieces("multilingual-e5-small").encode(TEXT)
     ids = torch.tensor([[0, *encoded.ids.tolist(), 2]])
     shapes = torch.tensor([[0, *encoded.shapes.tolist(), 0]])
     with torch.inference_mode():
         exact = merge_adapter(tmp_path)(ids, shapes)[0, 1:-1].softmax(-1)[:, 1].numpy()
-    (posteriors,) = tagger.posteriors([TEXT])
     words = pool_words(exact[:, None], encoded, first=False)
-    assert posteriors.probabilities == pytest.approx(words, abs=0.05)
+    for tagger in taggers:
+        (posteriors,) = tagger.posteriors([TEXT])
+        assert posteriors.probabilities == pytest.approx(words, abs=0.05)
 
 
 def test_labels_of_a_local_model_become_our_types(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_what_lies_in_the_models_folder(workspace: Workspace) -> None:
     assert names == {
         "model.safetensors", "config.json", "labels.json", "masking.json", "card.json", "MODEL_CARD.md",
     }  # fmt: skip
-    model = load_model(saved.folder, load_encoder(settings().train))
+    model = load_model(saved.folder, load_encoder(workspace.with_settings(settings()).settings.train))
     assert json.loads((saved.folder / "labels.json").read_text()) == list(model.config.labels)
     card = (saved.folder / "MODEL_CARD.md").read_text()
     for word in ("epsilon", "delta", "unit", "neighbors", "steps", "noise multiplier", "Not covered"):

@@ -44,23 +44,27 @@ class TestLayout:
         assert (made.root / "workspace.json").read_bytes() == before
         assert mode(made.protected) == 0o700
 
-    def test_a_workspace_keeps_the_representation_it_was_made_with(self, tmp_path: Path) -> None:
+    def test_a_workspace_keeps_the_encoding_it_was_made_with(self, tmp_path: Path) -> None:
+        def tell(workspace: Workspace) -> tuple[str, str]:
+            train = workspace.settings.train
+            return train.chosen_representation, train.chosen_precision
+
         made = Workspace.create_or_open(tmp_path / "new")
-        assert made.settings.train.chosen_representation == "legal-1"
+        assert tell(made) == ("legal-1", "int8")
         content = read_json(made.root / "workspace.json")
         assert content is not None
-        del content["representation"]  # as earlier versions made workspaces
+        del content["representation"], content["precision"]  # as earlier versions made workspaces
         earlier = tmp_path / "earlier"
         (earlier / "protected").mkdir(parents=True)
         write_json(earlier / "workspace.json", content)
         old = Workspace.create_or_open(earlier)
-        assert old.settings.train.chosen_representation == "embedding"
+        assert tell(old) == ("embedding", "bfloat16")
         other = old.with_settings(Settings.model_validate({"train": {"epsilon": 3}}))
-        assert other.settings.train.chosen_representation == "embedding"
-        named = Settings.model_validate({"train": {"representation": "legal-1"}})
-        assert Workspace.open(earlier, named).settings.train.chosen_representation == "legal-1"
+        assert tell(other) == ("embedding", "bfloat16")
+        named = Settings.model_validate({"train": {"representation": "legal-1", "precision": "float32"}})
+        assert tell(Workspace.open(earlier, named)) == ("legal-1", "float32")
         own = Settings.model_validate({"train": {"encoder": str(tmp_path)}})
-        assert Workspace.open(made.root, own).settings.train.chosen_representation == "embedding"
+        assert tell(Workspace.open(made.root, own)) == ("embedding", "bfloat16")
 
     def test_an_empty_folder_will_do(self, tmp_path: Path) -> None:
         assert Workspace.create_or_open(tmp_path).protected.is_dir()
