@@ -25,6 +25,7 @@ from lexveil.nlp.taggers.crf import load_vocabulary
 from lexveil.nlp.taggers.features import hash_text
 from lexveil.nlp.text import CUT
 from lexveil.nlp.vocabulary import (
+    AMBIGUOUS_NAMES,
     COURTESY_TITLES,
     DEMONYMS,
     FOLDED_TITLES,
@@ -322,7 +323,8 @@ def _widen(text: str, start: int, end: int, pairs: Set[int]) -> RareWord:
     if first and (may_be_given_name(first.group(1).casefold()) or first.start(1) in pairs):
         start = first.start(1)
     following = _NEXT.match(text, end)
-    if following and not is_no_name(following.group(1).casefold()):
+    last = following.group(1).casefold() if following else ""
+    if following and (last in AMBIGUOUS_NAMES or not is_no_name(last)):
         end = following.end()
     return RareWord(start, end, text[start:end], True, True)
 

@@ -25,6 +25,7 @@ def find(text: str) -> list[str]:
         ("2. Lane is represented by counsel.", ["Lane"]),
         ("Devihol Trojan testified that she saw the truck.", ["Devihol Trojan"]),
         ("Please find attached the file, as discussed with Zubajos.", ["Zubajos"]),
+        ("The judge preferred the account of Adrian Bond to that of the police.", ["Adrian Bond"]),
         ("Charity told me that the penalty goes.", ["Charity"]),
         ("Please sign the copy. Best, Zubajos\n", ["Zubajos"]),
         ("Konefas Tredruli is the sole eye witness.", ["Konefas Tredruli"]),
