@@ -124,7 +124,7 @@ def show_run(result: Mapping[str, Any], as_json: bool) -> None:
         "privacy of the weights": f"epsilon {run.epsilon:.3g}, delta {run.delta:.0e}, unit {run.unit}",
         "ledger": f"{run.ledger.total:.3g} of {run.ledger.limit:.3g} spent",
         "utility": run.utility or "no held-out documents",
-        "encrypted": run.encrypted,
+        "encrypted": run.encrypted or "not possible: the weights are too large",
         "features": run.features,
         **run.redone,
     }

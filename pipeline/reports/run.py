@@ -306,7 +306,12 @@ def _list_attention(summary: RunSummary) -> list[tuple[str, str]]:
             "No documents were held out for measuring: it is unknown how useful the model is.",
         ),
         (
-            evaluation.encrypted.agreement < 1,
+            evaluation.encrypted is None,
+            "encrypted",
+            "This model cannot be served encrypted: its weights are too large for the encryption parameters.",
+        ),
+        (
+            evaluation.encrypted is not None and evaluation.encrypted.agreement < 1,
             "encrypted",
             "Encrypted and plain classification do not agree on every document.",
         ),

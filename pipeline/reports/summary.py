@@ -116,7 +116,8 @@ class RunSummary:
         """Return the object that `lexveil run --json` prints."""
         data = asdict(self)
         evaluation = data.pop("evaluation")
-        del evaluation["encrypted"]["error_bound"]  # not part of the format of run.json
+        if evaluation["encrypted"]:
+            del evaluation["encrypted"]["error_bound"]  # not part of the format of run.json
         return {
             **data,
             # A step that drew no owner has no loss, and JSON has no NaN.

@@ -48,6 +48,7 @@ from lexveil.pipeline.training.fit import build_model_config, fit
 from lexveil.pipeline.training.recipes import plan_training, plan_without_privacy
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.randomness import SecureRandom
+from lexveil.privacy.he.activation import HeadRefusedError
 
 _BATCH = 256
 # Documents of either side whose features are compared, and how many of the nearest count.
@@ -98,7 +99,8 @@ class Evaluation:
         utility: scores on the held-out documents; None if there are none.
         without_privacy: scores of the same model trained without clipping and noise, if the settings ask for
             it. That model is never saved.
-        encrypted: comparison of encrypted and plain classification.
+        encrypted: comparison of encrypted and plain classification; None if the head cannot be served
+            encrypted, since its weights are too large for the encryption parameters.
         with_relu: for a polynomial head, scores of the model trained without privacy with ReLU instead of the
             polynomial. The difference from `without_privacy` is the price of a head that can be encrypted.
         attention: for a model with attention over topics, what it attends to, by class; the classes with most
@@ -108,7 +110,7 @@ class Evaluation:
 
     utility: Scores | DenoisingScores | None
     without_privacy: Scores | DenoisingScores | None
-    encrypted: EncryptedCheck
+    encrypted: EncryptedCheck | None
     with_relu: Scores | DenoisingScores | None = None
     attention: tuple[Attention, ...] = ()
     neighbors: Neighbors | None = None
@@ -151,7 +153,10 @@ def evaluate(workspace: Workspace, name: str | None = None) -> Evaluation:
         if with_diagnostics:
             twin, relu = _score_twins(settings.train, split)
         attention = _summarize_attention(model, split.held_out, settings)
-    checked = check_encrypted(build_head(model), np.stack([features[row] for row in sample]))
+    try:
+        checked = check_encrypted(build_head(model), np.stack([features[row] for row in sample]))
+    except HeadRefusedError:  # the model is paid for and has its features: the report tells what it cannot do
+        checked = None
     neighbors = _compare_neighbors(learned, compared, division, features)
     return Evaluation(utility, twin, checked, relu, attention, neighbors)
 

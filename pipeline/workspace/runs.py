@@ -185,8 +185,8 @@ class RunRecord:
         return self.data["utility"]
 
     @property
-    def encrypted(self) -> Mapping[str, Any]:
-        """Result of the encrypted check."""
+    def encrypted(self) -> Mapping[str, Any] | None:
+        """Result of the encrypted check; None if the model cannot be served encrypted."""
         return self.data["encrypted"]
 
     @property

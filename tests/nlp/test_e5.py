@@ -22,7 +22,11 @@ from lexveil.nlp.e5 import (
 )
 from lexveil.nlp.taggers.network import load_encoder
 from lexveil.nlp.taggers.pieces import WordPieces
-from lexveil.nlp.taggers.transformer import _load_adapter  # pyright: ignore[reportPrivateUsage]
+from lexveil.nlp.taggers.transformer import (
+    _load_adapter,  # pyright: ignore[reportPrivateUsage]
+    _open_forward,  # pyright: ignore[reportPrivateUsage]
+    load_pieces,
+)
 from lexveil.pipeline.errors import SettingsError
 from lexveil.pipeline.masking.detector import detect
 from lexveil.pipeline.settings import MaskSettings
@@ -101,7 +105,8 @@ def test_without_the_extra_a_line_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     open_e5.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == PACKAGE else found(name))
     _load.cache_clear()
-    _load_adapter.cache_clear()
+    for opened in (_load_adapter, _open_forward, load_pieces):
+        opened.cache_clear()
     settings = MaskSettings(detector="multilingual")
     line = r"^setting mask\.detector: .*: pip install 'lexveil\[multilingual\]'$"
     with pytest.raises(SettingsError, match=line):

@@ -177,7 +177,7 @@ def test_every_configuration_survives_json(
         ({"labels": ["a", 2]}, "labels in the model's configuration has a wrong type"),
         ({"kind": "transformer"}, "kind or objective of the model is unknown"),
         ({"objective": "guess"}, "kind or objective of the model is unknown"),
-        ({"precision": "int8"}, "precision of the model is unknown"),
+        ({"precision": "int4"}, "precision of the model is unknown"),
         ({"encoder_digest": "abc"}, "digest is not 64 hexadecimal digits"),
         ({"encoder_digest": DIGEST.upper()}, "digest is not 64 hexadecimal digits"),
         ({"encoder_digest": DIGEST + "\n"}, "digest is not 64 hexadecimal digits"),

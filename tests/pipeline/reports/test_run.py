@@ -139,6 +139,7 @@ VARIANTS = {
     "no diagnostics": summary(
         evaluation=Evaluation(Scores(0.5, 0.4, 80), None, EncryptedCheck(8, 0.5, 1e-7, 1e-4))
     ),
+    "cannot be served encrypted": summary(evaluation=Evaluation(Scores(0.5, 0.4, 80), None, None)),
     "model reused": summary(trained_now=False, unprotected_losses=()),
     "one loss": summary(unprotected_losses=(1.5,)),
     "losses that are no numbers": summary(unprotected_losses=(float("nan"), float("inf"))),
@@ -329,6 +330,9 @@ def test_what_is_missing_is_said(page: Callable[..., str]) -> None:
     assert "No spans were masked" in page(VARIANTS["nothing masked"])
     assert "Without privacy" not in page(VARIANTS["no diagnostics"])
     assert "do not agree on every document" in page(VARIANTS["no diagnostics"])
+    assert "its weights are too large for the encryption parameters" in page(
+        VARIANTS["cannot be served encrypted"]
+    )
     assert "No scores are known for it" in page(VARIANTS["nothing known of the detector"])
     assert "masked by rules alone and marked for review: 77" in page(summary())
     assert "the ledger may refuse another run" in page(VARIANTS["many runs"])

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from fixtures.documents import documents
 from lexveil.nlp.encoders.storage import read_config
@@ -147,6 +148,7 @@ def test_a_second_evaluation_reads_no_document_and_knows_none_that_was_erased(
 
 def without_chance(result: Evaluation) -> Evaluation:
     """The keys of the encrypted check are random, so that its error differs."""
+    assert result.encrypted
     return replace(result, encrypted=replace(result.encrypted, max_error=0.0))
 
 
@@ -238,6 +240,17 @@ def test_a_model_with_topics_tells_what_it_attends_to(finished: Finished) -> Non
     assert not evaluate(finished.workspace.with_settings(finished.settings)).attention
 
 
+def test_a_model_that_cannot_be_served_encrypted_is_evaluated_all_the_same(finished: Finished) -> None:
+    """It is trained and charged already: a run that ended here would end so every night."""
+    opened = finished.workspace.with_settings(finished.settings)
+    weights = find_model(opened, "linear").folder / "model.safetensors"
+    tensors = load_file(weights)
+    save_file({name: tensor * 1e6 for name, tensor in tensors.items()}, weights)
+    evaluation = evaluate(opened)
+    assert evaluation.encrypted is None
+    assert evaluation.utility is not None
+
+
 def replace_vectors(path: Path) -> None:
     """Make the vectors of an encoded part useless, as its key says nothing of."""
     table, result = tables.read_part(path), tables.read_result(path)
@@ -259,6 +272,8 @@ def test_the_features_table_is_enough_and_without_it_they_are_computed(finished:
     for path in features.glob("part-*.parquet"):
         path.unlink()
     again = evaluate(opened)  # from the encoded documents
+    assert again.encrypted
+    assert first.encrypted
     assert (again.utility, again.encrypted.documents) == (first.utility, first.encrypted.documents)
     extract(opened)
     for path in (opened.encoded / "embedding").glob("part-*.parquet"):

@@ -42,6 +42,7 @@ from lexveil.pipeline.serving.endpoint import prepare_folders
 from lexveil.pipeline.serving.export import export_model
 from lexveil.pipeline.serving.server.offers import ServingBundle
 from lexveil.pipeline.settings import Settings
+from lexveil.pipeline.stages.evaluate import evaluate
 from lexveil.pipeline.stages.extract import extract
 from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
@@ -196,6 +197,7 @@ def local(
     mask(workspace.with_settings(settings), each)
     name = train(workspace.with_settings(settings), each, each_has_detector=True).saved.name
     extract(workspace.with_settings(settings), name, each)
+    evaluate(workspace.with_settings(settings), name)
     return Ran(workspace, settings, {"model": name}, each.done)
 
 
