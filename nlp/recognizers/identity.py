@@ -45,7 +45,7 @@ _LABELED = SHARED.compile(
     r"|social security|SSN|SIN|TIN|EIN|ITIN|tax(?:payer)? (?:identification|id|reference)|tax id|national (?:insurance|id(?:entity|entification)?)"
     r"|identity card|identification card|id card|id|NINO|NHS|medicare|medicaid|green card|membership|student (?:id|no|number)|NMC|GMC|HCPC|NPI|PIN|warrant card|collar|alien registration|A-number|badge"
     r"|bar (?:no|number|roll)|SBN|state bar|inmate|prisoner|booking|employee (?:id|no|number)|employer identification"
-    r"|alien (?:no|number)|A-?file|A#|BRP|residence permit|travel document|DNI|NIE|CUI[TL]|RUT|CURP|RFC|OIB|JMBG|KRS|REGON|KvK|SIREN|SIRET|C\.? ?F(?=\.)|P\.? ?IVA|R\.? ?N(?=\.)|UTR|IRN|individual reference number|cédula(?: de ciudadanía)?|(?:patient|hosp(?:ital|\.)?|unit|chart) (?:id|no|number)|PNC(?:ID| ?ID)?|CRO|CHI|PPSN?|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
+    r"|alien (?:no|number)|A-?file|A#|BRP|residence permit|travel document|DNI|NIE|CUI[TL]|RUT|CURP|RFC|OIB|JMBG|KRS|REGON|KvK|SIREN|SIRET|C\.? ?F(?=\.)|P\.? ?IVA|R\.? ?N(?=\.)|UTR|IRN|individual reference number|cédula(?: de ciudadanía)?|(?:patient|hosp(?:ital|\.)?|unit|chart) (?:id|no|number)|medical record|MRN|policy|VIN|vehicle identification|company (?:no|number|registration)"
     r"|registration|registered (?:no|number)|VAT(?: registration)?|PESEL|NIP|BSN|CPF|CNPJ|codice fiscale|Steuer-?ID"
     r"|Steueridentifikationsnummer|Steuernummer|USt-?Id(?:Nr)?|Personalausweis|Reisepass|Personalausweisnummer"
     r"|Sozialversicherungsnummer|HRB|HRA)\b"
@@ -80,7 +80,7 @@ _LONG_LABEL = (
 )
 _SHORT_LABEL = (
     r"\b(?:[Rr]odn(?:é|ého|ým) čísl\w{1,2}|[Ll]ičn[aeu] kart[aeu]|[Mm]atični broj|ЕГН|ИНН|СНИЛС|[Пп]аспорт|ОГРН|ΑΦΜ|ΑΜΚΑ|ΑΔΤ|ЈМБГ|[Мм]атични број"
-    r"|C\. ?C\.(?= ?(?:[Nn][.º°o]{1,2} ?)?\d[\d.]{5})|C\. ?F\.|CF|P\. ?I\.|D\.? ?N\.? ?I\b|N\.? ?I\.? ?[EF]\b|C\.I\.F|NUSS|NIPC|NISS|NIP|NIT|CNH|RG|NIR|SS|CNI|IČO?|DIČ|r\. ?č|CPR|CVR|CNP|CUI|KRS|KvK|PAN|RUT|RFC|NIN|PIS(?:/PASEP)?|SV|AHV|TAJ|CCCD|CMND)"
+    r"|C\. ?C\.(?= ?(?:[Nn][.º°o]{1,2} ?)?\d[\d.]{5})|C\. ?F\.|CF|P\. ?I\.|D\.? ?N\.? ?I\b|N\.? ?I\.? ?[EF]\b|C\.I\.F|NUSS|NIPC|NISS|NIP|NIT|CNH|RG|NIR|SS|PNC(?: ?ID)?|CRO|CHI|PPSN?|CNI|IČO?|DIČ|r\. ?č|CPR|CVR|CNP|CUI|KRS|KvK|PAN|RUT|RFC|NIN|PIS(?:/PASEP)?|SV|AHV|TAJ|CCCD|CMND)"
 )
 _NUMBER_WORDS = r"(?i:nummer|number|numer\w{0,3}|n[uú]m(?:ero)?|num[ée]ro|numero|n[rcoº°]|no|n|č|szám|jele|broj|id|mf|me|sob|o|sous|le|under|unter|der|seria|s[ée]rie|is|ist|est|è|es|was|de|du|di|della|ssp)"
 _MISTYPED = tuple(
