@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from deploy.build_kernel import build
 from lexveil.nlp import int8
-from lexveil.nlp.int8 import Floats
 
+Floats = NDArray[Any]
+"""In 32 or 64 bits."""
 HEADS, EPSILON = 2, 1e-12
 WIDTH, WIDE, LAYERS = 64, 112, 2
 LENGTHS = [37, 1, 5, 8, 70, 16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,8 @@ def found(ingested: Ingested) -> Workspace:
 
 def group_documents(workspace: Workspace) -> dict[int, list[str]]:
     """Return the kept documents of every part."""
-    indexes = sorted(set(workspace.catalogue.read().column("shard").to_pylist()))
+    shards: list[Any] = workspace.catalogue.read().column("shard").to_pylist()
+    indexes = sorted(set(shards))
     return {index: list_kept_documents(workspace, index) for index in indexes}
 
 
