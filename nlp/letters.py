@@ -7,7 +7,9 @@ tertiary ideographic planes (U+20000 to U+3FFFD), where rare characters of names
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
+from functools import cache
 from itertools import groupby
 
 
@@ -54,3 +56,9 @@ def to_latin(text: str) -> str:
 def has_han(text: str) -> bool:
     """Return True if `text` contains a Chinese character."""
     return _HAN.search(text) is not None
+
+
+@cache
+def strip_accents(letter: str) -> str:
+    """Return a character without accents, in its compatible form: one of several letters becomes several."""
+    return "".join(c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c))

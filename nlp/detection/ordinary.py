@@ -22,31 +22,7 @@ _TYPES = frozenset({"PERSON", "ORGANIZATION", "LOCATION", "ADDRESS", "DEMOGRAPHI
 # Types of names, which contain no digits: "Grounds 8" is none.
 _WITHOUT_DIGITS = frozenset({"PERSON", "ORGANIZATION", "LOCATION", "DEMOGRAPHIC", "MISC"})
 _ABBREVIATIONS = frozenset(
-    [
-        "CCTV",
-        "DNA",
-        "GPS",
-        "SMS",
-        "PDF",
-        "ATM",
-        "SUV",
-        "HGV",
-        "DVD",
-        "USB",
-        "MRI",
-        "CT",
-        "ECG",
-        "GP",
-        "PTSD",
-        "ADHD",
-        "VAT",
-        "PIN",
-        "CV",
-        "HR",
-        "IT",
-        "PC",
-        "TV",
-    ]
+    "CCTV DNA GPS SMS PDF ATM SUV HGV DVD USB MRI CT ECG GP PTSD ADHD VAT PIN CV HR IT PC TV".split()  # noqa: SIM905
 )
 _WORD = re.compile(r"[^\W\d_]+")
 # Words of headings, labels and columns in other languages, and some that English has only there.

@@ -35,13 +35,13 @@ def drop_touching(spans: Iterable[Span], ranges: Sequence[tuple[int, int]]) -> l
         spans: findings in any order.
         ranges: sorted [start, end) ranges, none overlapping.
     """
-    starts = [start for start, _ in ranges]
+    return [span for span in spans if _is_unmistakable(span) or not enters(span.start, span.end, ranges)]
 
-    def touches(span: Span) -> bool:
-        index = bisect_left(starts, span.end) - 1
-        return index >= 0 and ranges[index][1] > span.start
 
-    return [span for span in spans if _is_unmistakable(span) or not touches(span)]
+def enters(start: int, end: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    """Return True if [start, end) shares a character with one of some sorted ranges, none overlapping."""
+    index = bisect_left(ranges, (end,)) - 1
+    return index >= 0 and ranges[index][1] > start
 
 
 def resolve_overlaps(text: str, spans: Iterable[Span]) -> list[Span]:

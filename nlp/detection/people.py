@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 
+from lexveil.nlp.detection.overlaps import enters
 from lexveil.nlp.entities.evidence import shows_type
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import HAN, LOWER, UPPER, has_han
@@ -232,7 +233,7 @@ def complete_people(
             after = None if language in _NOUNS else _PARTS_AFTER.match(text, span.end, most)
             start = before.start() if before and _are_name_parts(before.group()) else span.start
             end = after.end() if after and _are_name_parts(after.group()) else span.end
-            if (start, end) != (span.start, span.end) and not _enters(start, end, law):
+            if (start, end) != (span.start, span.end) and not enters(start, end, law):
                 span = replace(span, start=start, end=end)
         result.append(span)
     return result
@@ -241,11 +242,6 @@ def complete_people(
 def _are_name_parts(parts: str) -> bool:
     words = parts.strip("-").casefold().split("-")
     return not any(word in known for word in words for known in (_NO_NAMES, _PREFIXES, PLACES, FORM_LABELS))
-
-
-def _enters(start: int, end: int, ranges: Sequence[tuple[int, int]]) -> bool:
-    index = bisect_left(ranges, (end,)) - 1
-    return index >= 0 and ranges[index][1] > start
 
 
 def drop_contradicted(text: str, spans: Iterable[Span]) -> list[Span]:

@@ -6,7 +6,6 @@ One mention left readable gives the person away, even if all others are masked.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Container, Iterable, Iterator, Sequence, Set
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,7 +14,7 @@ import ahocorasick
 
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.entities.inflection import INFLECTED, share_nominative
-from lexveil.nlp.letters import LOWER, UPPER, has_han
+from lexveil.nlp.letters import LOWER, UPPER, has_han, strip_accents
 from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.recognizers.scores import GUESSED, LEARNED, PROPAGATION, SHAPED
 from lexveil.nlp.text import Span
@@ -259,8 +258,7 @@ def _fold(word: str) -> str:
     """Return a word in lower case, without accents and with one i: Turkish writes İ and ı beside I and i."""
     if word.isascii():
         return word.lower()
-    letters = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(c for c in letters if not unicodedata.combining(c)).replace("ı", "i")
+    return "".join(map(strip_accents, word.casefold())).replace("ı", "i")
 
 
 def _find_mentions(text: str, names: dict[tuple[str, ...], str], language: str) -> Iterator[Span]:

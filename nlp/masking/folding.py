@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
-from lexveil.nlp.letters import HAN
+from lexveil.nlp.letters import HAN, strip_accents
 from lexveil.nlp.text import NormalizedText
 
 HAN_MARK = re.compile(f"[{HAN}〇○]")
@@ -70,9 +69,4 @@ def find_lower_words(text: str) -> set[str]:
 def _fold_word(word: str) -> str:
     if word.isascii():
         return word.lower().replace("'", "")
-    return "".join(map(_strip_accents, word)).casefold().translate(_LOOKALIKES).replace("'", "")
-
-
-@cache
-def _strip_accents(letter: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c))
+    return "".join(map(strip_accents, word)).casefold().translate(_LOOKALIKES).replace("'", "")

@@ -114,6 +114,7 @@ class GivenNameRecognizer(RuleRecognizer):
         yield from _find_initialed(text)
         yield from _find_with_initial(text)
         yield from _find_sharing(text)
+        yield from _find_pairs(text)
 
 
 def _find_last(text: str, first: re.Match[str]) -> Iterator[Finding]:
@@ -191,7 +192,7 @@ def _find_initialed(text: str) -> Iterator[Finding]:
 
 
 def _find_sharing(text: str) -> Iterator[Finding]:
-    """Yield first names before one that has the surname of both, or beside another: "Ada and Bo Roe", "Ada/Bo"."""
+    """Yield first names before another one and the surname of both: "Ada and Bo Roe"."""
     for people in _SHARING.finditer(text):
         if not is_given_name(people.group(2).casefold()) or is_common(people.group(3).casefold()):
             continue
@@ -199,6 +200,10 @@ def _find_sharing(text: str) -> Iterator[Finding]:
             word = first.group().casefold()
             if may_be_given_name(word) and not is_common(word):
                 yield Finding(*first.span(), "PERSON", SHAPED)
+
+
+def _find_pairs(text: str) -> Iterator[Finding]:
+    """Yield first names side by side: "Ada/Bo"."""
     for pair in _PAIR.finditer(text):
         words = [word.casefold() for word in pair.groups()]
         if any(map(is_given_name, words)) and not any(is_common(word) or is_ordinary(word) for word in words):
