@@ -148,14 +148,21 @@ def repeated_classes(files: Mapping[str, Path]) -> dict[str, list[str]]:
 
 
 def lines_per_line(folder: str, files: Mapping[str, Path]) -> float:
-    """Return the lines of tests per line of code of a package; "" for all packages."""
+    """Return the lines of tests per line of code of a package; "" for all packages.
+
+    Cases in JSON lines count by their characters, as lines of the tests' average length.
+    """
     code = [file for name, file in files.items() if not folder or name.split(".")[0] == folder]
-    tests = (ROOT / "tests" / folder).rglob("*.py")
-    return round(sum(map(_lines, tests)) / sum(map(_lines, code)), 2)
+    tests, cases = ((ROOT / "tests" / folder).rglob(kind) for kind in ("*.py", "*.jsonl"))
+    of_code, of_tests, of_cases = (
+        [file.read_text(encoding="utf-8") for file in kind] for kind in (code, tests, cases)
+    )
+    share_of_cases = sum(map(len, of_cases)) / sum(map(len, of_tests))
+    return round((1 + share_of_cases) * _count_lines(of_tests) / _count_lines(of_code), 2)
 
 
-def _lines(file: Path) -> int:
-    return file.read_bytes().count(b"\n")
+def _count_lines(texts: list[str]) -> int:
+    return sum(text.count("\n") for text in texts)
 
 
 def measure() -> dict[str, object]:
