@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,19 @@ def read_shapes(patterns: Sequence[tuple[str, int]]) -> list[Shape]:
 
 
 def _read_anew(patterns: Sequence[tuple[str, int]]) -> list[Shape]:
-    return [read_shape(parse(source, flags)) for source, flags in patterns]
+    return [read_pattern(source, int(flags)) for source, flags in patterns]
+
+
+@lru_cache(maxsize=1 << 12)
+def read_pattern(source: str, flags: int) -> Shape:
+    """Return the shape of a regular expression.
+
+    The sets of several languages share most patterns: a process reads each once.
+
+    Raises:
+        re.error: it is no regular expression.
+    """
+    return read_shape(parse(source, flags))
 
 
 def pack_shapes(found: Sequence[Shape]) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from lexveil.nlp.letters import LOWER, UPPER
@@ -37,8 +37,11 @@ def parse(source: str, flags: int) -> Any:
     return read(source, flags)
 
 
+@lru_cache(maxsize=1 << 12)
 def compile_pattern(source: str, flags: int) -> re.Pattern[str]:
     """Return what `re.compile` returns, except that it does not know its source.
+
+    The sets of several languages share most patterns: each is compiled once.
 
     Raises:
         re.error: it is no regular expression.

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import ahocorasick
 
-from lexveil.nlp.patterns.known_shapes import read_shapes
-from lexveil.nlp.patterns.shapes import FEW, INFINITE, Shape, Trigger, fold, read_shape
-from lexveil.nlp.patterns.syntax import compile_pattern, parse
+from lexveil.nlp.patterns.known_shapes import read_pattern, read_shapes
+from lexveil.nlp.patterns.shapes import FEW, INFINITE, Shape, Trigger, fold
+from lexveil.nlp.patterns.syntax import compile_pattern
 
 # A pattern that takes longer at its triggers, in microseconds for each character, is tried everywhere.
 _MOST_COSTLY = 0.03
@@ -49,12 +49,12 @@ class Pattern:
     @cached_property
     def compiled(self) -> re.Pattern[str]:
         """The plain pattern."""
-        return compile_pattern(self.source, self.flags)
+        return compile_pattern(self.source, int(self.flags))
 
     @cached_property
     def shape(self) -> Shape:
         """What it matches."""
-        return read_shape(parse(self.source, self.flags))
+        return read_pattern(self.source, int(self.flags))
 
     @cached_property
     def trigger(self) -> Trigger | None:

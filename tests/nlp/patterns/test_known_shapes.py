@@ -26,6 +26,7 @@ PATTERNS += [(f"{source}y?", flags) for source, flags in PATTERNS]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    known_shapes.read_pattern.cache_clear()  # as in a new process
     return tmp_path / "lexveil"
 
 
@@ -37,8 +38,19 @@ def test_a_second_process_reads_no_pattern(monkeypatch: pytest.MonkeyPatch, fold
     first = read_shapes(PATTERNS)
     assert first == read_anew()
     assert len([*folder.iterdir()]) == 1
+    known_shapes.read_pattern.cache_clear()
     monkeypatch.setattr(known_shapes, "read_shape", lambda _: pytest.fail("read"))
     assert read_shapes(PATTERNS) == first
+
+
+def test_a_process_reads_and_compiles_what_several_sets_share_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    monkeypatch.setattr(known_shapes, "read_shape", lambda tree: read.append(tree) or read_shape(tree))
+    for more in (r"Herr [A-Z]\w+", r"Frau [A-Z]\w+"):
+        read_shapes([*PATTERNS, (more, 0)])
+    assert len(read) == len(PATTERNS) + 2
+    first, second = (PatternSet().compile(*PATTERNS[0]) for _ in range(2))
+    assert first.compiled is second.compiled
 
 
 def test_other_patterns_flags_and_code_have_other_files(
