@@ -56,7 +56,7 @@ class E5Error(Exception):
     """The package cannot be used.
 
     Attributes:
-        code: the reason: `no_extra`, it is not installed; `digest`, it is another version.
+        code: the reason: `missing`, it is not installed; `digest`, it is another version.
     """
 
     def __init__(self, code: str) -> None:
@@ -167,7 +167,7 @@ def open_e5() -> E5:
     """Open the file of the installed package.
 
     Raises:
-        E5Error: the package is not installed (no_extra), or is another version (digest).
+        E5Error: the package is not installed (missing), or is another version (digest).
     """
     path = _find_file()
     with path.open("rb") as file:
@@ -181,7 +181,7 @@ def _find_file() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     path = Path(spec.origin).parent / _FILE if spec and spec.origin else None
     if path is None or not path.is_file():
-        raise E5Error("no_extra")
+        raise E5Error("missing")
     return path
 
 

@@ -102,8 +102,8 @@ class IngestSettings(_Section):
 class MaskSettings(_Section):
     """Policy of the masking, and the detector. `lexveil.nlp.masking.policy` documents the actions.
 
-    `detector` is "default", "light", "multilingual" (more languages; needs the extra of this name), "rules"
-    (no learned detector) or the path of a token-classification folder. With `scope` = "matter", all documents
+    `detector` is "default", "light", "multilingual", "rules" (no learned detector) or the path of a
+    token-classification folder. With `scope` = "matter", all documents
     of an owner share their pseudonyms.
     """
 
@@ -244,8 +244,8 @@ class TrainSettings(_Section):
     chunk_ends: ChunkEnds = DEFAULT_CHUNK_ENDS
     # What a model that takes embeddings reads of a document. embedding: the encoder's embedding. legal-1:
     # that, and features of the text's words. multilingual-1: these words beside the embedding by
-    # multilingual-e5-small, for documents that are not mainly English; needs the extra of this name. None:
-    # that with which the workspace was made, now legal-1; with another encoder, embedding
+    # multilingual-e5-small, for documents that are not mainly English. None: that with which the workspace
+    # was made, now legal-1; with another encoder, embedding
     representation: Representation | None = None
     diagnostics: bool = False  # also train without privacy, for the report only
     seed: int | None = None  # tests only: a known seed voids the guarantee, and the model card says so

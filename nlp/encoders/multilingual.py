@@ -65,7 +65,7 @@ def load_multilingual(precision: Precision) -> MultilingualEncoder:
     """Load the encoder, once per process and precision.
 
     Raises:
-        EncoderLoadError: The package is not installed (no_extra), or is another version (digest).
+        EncoderLoadError: The package is not installed (missing), or is another version (digest).
     """
     try:
         return MultilingualEncoder(open_e5(), precision)

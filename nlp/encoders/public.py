@@ -58,10 +58,9 @@ class EncoderLoadError(Exception):
     Attributes:
         code: The reason, also the message:
 
-            missing                 no such folder, or the default package is not installed
+            missing                 no such folder, or the package of an encoder is not installed
             no_safetensors          the folder has no *.safetensors (pickled weights are never opened)
             digest                  a package's weights are not the published ones
-            no_extra                the extra `multilingual`, which brings the other package, is not installed
             unreadable              transformers cannot load the folder
             packaged_weights        a file of the package's own public weights is missing or damaged
             unsupported_tokenizer   no fast tokenizer, one without [CLS], [SEP], [PAD] and [MASK], or one with

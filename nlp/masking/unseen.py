@@ -22,6 +22,7 @@ from lexveil.nlp.masking.folding import fold_words
 from lexveil.nlp.masking.mask import MaskedText, Replacement
 from lexveil.nlp.masking.readable_text import ReadableText
 from lexveil.nlp.ordinary_words import is_ordinary
+from lexveil.nlp.recognizers.person_continental import is_word_of_documents
 from lexveil.nlp.recognizers.rare_words import (
     find_foreign_letters,
     find_rare_words,
@@ -68,6 +69,8 @@ _TERM = re.compile(
 _BEFORE_NAMES = frozenset("that der die den dem des".split())  # noqa: SIM905
 # Languages that capitalize all nouns: one next to a name is not part of it.
 _NOUNS = frozenset({"de", "lb"})
+# The others have roles and titles that English lacks: "Świadek Roe".
+_OWN_LISTS = frozenset({"", "en", "zh", *_NOUNS})
 
 
 # Probability from which a Chinese name is doubted: well below that at which the first pass masks.
@@ -160,7 +163,8 @@ def _find_unseen(
         before = text[max(0, match.start() - _BEFORE) : match.start()]
         within = _WITHIN_SENTENCE.search(before) is not None
         introduced = _CUE.search(before) is not None
-        if is_no_name(word) or word in lower or word.removesuffix("s") in lower:
+        common = is_no_name(word) or (language not in _OWN_LISTS and is_word_of_documents(word))
+        if common or word in lower or word.removesuffix("s") in lower:
             acts = language == "en" and is_followed_by_act(text, match.end())
             as_name = (word in surnames and (within or acts)) or (
                 word in AMBIGUOUS_NAMES

@@ -312,6 +312,18 @@ def _find_names(text: str, start: int, end: int) -> Iterator[Finding]:
         yield from _judge(text, begin, last)
 
 
+def is_word_of_documents(word: str) -> bool:
+    """Return True for a title, a role, a defined term or a state, which may stand beside a name."""
+    folded = _fold(word)
+    return (
+        folded in _NEVER
+        or folded in _DOCUMENT_WORDS
+        or folded in _TITLES
+        or _is_defined(folded)
+        or _is_state(folded)
+    )
+
+
 def _fold(word: str) -> str:
     """Return a word as the lists of this module write it: in lower case, Serbian in Latin letters."""
     return to_latin(word.casefold().strip("."))

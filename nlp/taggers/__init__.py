@@ -2,10 +2,10 @@
 
 `load_taggers` returns them by name. `light` is two linear-chain CRFs over hashed features
 (`lexveil.nlp.taggers.crf`), one for English and one for German, which contain no string of any corpus, and a
-lexicon-enhanced LSTM for Chinese (`lexveil.nlp.taggers.lattice`); `default` is a token classifier
-(`lexveil.nlp.taggers.transformer`) for English and the same detectors for German and Chinese;
-`multilingual` is a token classifier for English, German and further languages, over an encoder that the extra
-of this name installs, with the same LSTM; any other name is the path of a local token-classification folder.
+lexicon-enhanced LSTM for Chinese (`lexveil.nlp.taggers.lattice`); `multilingual` is a token classifier
+(`lexveil.nlp.taggers.transformer`) for English, German and further languages, with the same LSTM; `default`
+is the same, but with the CRF for German, which knows its law better; any other name is the path of a local
+token-classification folder.
 For training see `python -m lexveil.nlp.detector_training --help`.
 
 The CRF also returns its probabilities, token by token:
@@ -28,8 +28,7 @@ from lexveil.nlp.taggers.contract import SENSITIVITIES, Sensitivity, Tagger
 def load_taggers(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tagger, ...]:
     """Load the detector `light`, `default` or `multilingual`, or the one in the folder `model`.
 
-    `default` is the token classifier for English, and `light` for German and Chinese: of several taggers, the
-    first that knows a text's language reads it.
+    Of several taggers, the first that knows a text's language reads it.
 
     Raises:
         ValueError: the operating point does not exist.
@@ -54,5 +53,6 @@ def load_taggers(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tag
 
         return (transformer.load_multilingual(sensitivity), LatticeTagger.load(sensitivity=sensitivity))
     if model == "default":
-        return (transformer.load_default(sensitivity), *load_taggers("light", sensitivity))
+        german, _, chinese = load_taggers("light", sensitivity)
+        return (german, transformer.load_multilingual(sensitivity), chinese)
     return (transformer.load_folder(Path(model), sensitivity),)

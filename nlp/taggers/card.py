@@ -89,7 +89,7 @@ def open_multilingual() -> E5:
     """Open multilingual-e5-small.
 
     Raises:
-        TaggerError: its package is not installed (no_extra), or is another version (digest).
+        TaggerError: its package is not installed (missing), or is another version (digest).
     """
     try:
         return open_e5()

@@ -44,8 +44,7 @@ class TaggerError(Exception):
     Attributes:
         code: the reason, one of
 
-            * `missing`: the folder does not exist, or the package of the public encoder is not installed;
-            * `no_extra`: the extra `multilingual` is not installed;
+            * `missing`: the folder does not exist, or the package of a public encoder is not installed;
             * `no_safetensors`: the folder has no *.safetensors (pickled weights are never opened);
             * `digest`: the installed public weights are not those that the adapter was trained on;
             * `unreadable`: the files cannot be read as what they should be;

@@ -19,8 +19,6 @@ from lexveil.pipeline.errors import SettingsError
 from lexveil.pipeline.settings import DETECTORS, MaskSettings
 
 T = TypeVar("T")
-_MULTILINGUAL = "multilingual"
-_NO_EXTRA = "multilingual needs an extra: pip install 'lexveil[multilingual]'"
 
 
 def detect(
@@ -42,8 +40,7 @@ def detect(
         detector = Detector.load(settings.detector, settings.sensitivity, settings.own_rules)
         return detector.detect_many(texts, settings.language, known)
     except TaggerError as error:
-        why = _NO_EXTRA if error.code == "no_extra" else f"it cannot be used ({error.code})"
-        raise SettingsError(f"setting mask.detector: {why}") from None
+        raise SettingsError(f"setting mask.detector: it cannot be used ({error.code})") from None
     except OwnRulesError as error:
         raise SettingsError(f"setting mask.{error}") from None
 
@@ -113,16 +110,10 @@ def compute_detector_digest(settings: MaskSettings) -> str:
 
 @functools.cache
 def _compute_weights_digest(detector: str) -> str:
-    if detector == _MULTILINGUAL:
-        folder, left_out = WEIGHTS / _MULTILINGUAL, None
-    elif detector in DETECTORS:
-        # Its weights were added later, and change nothing for the other detectors.
-        folder, left_out = WEIGHTS, WEIGHTS / _MULTILINGUAL
-    else:
-        folder, left_out = Path(detector), None
+    folder = WEIGHTS if detector in DETECTORS else Path(detector)
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.parent != left_out:
+        if file.is_file():
             digest.update(file.relative_to(folder).as_posix().encode())
             with file.open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())

