@@ -124,7 +124,7 @@ def test_without_the_package_nothing_is_read(monkeypatch: pytest.MonkeyPatch) ->
     open_e5.cache_clear()
     load_multilingual.cache_clear()
     train = TrainSettings(representation="multilingual-1")
-    with pytest.raises(TrainingRefusedError, match="^the public encoder cannot be used: missing$"):
+    with pytest.raises(TrainingRefusedError, match=r"^the public encoder cannot be used: missing$"):
         load_encoder(train)
     load_encoder(TrainSettings(representation="legal-1"))
 
