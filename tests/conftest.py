@@ -69,9 +69,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out whole files unread: importing them takes as long as the tests of the others."""
-    is_test = collection_path.is_file() and collection_path.match("test_*.py")
-    return True if config.getoption("--quick") and is_test and marks_of_file(collection_path) else None
+    """Leave out whole files and folders unread: importing them takes as long as the tests of the others."""
+    if not config.getoption("--quick"):
+        return None
+    files = [collection_path] if collection_path.is_file() else [*collection_path.rglob("test_*.py")]
+    tests = [file for file in files if file.match("test_*.py")]
+    return True if tests and all(map(marks_of_file, tests)) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

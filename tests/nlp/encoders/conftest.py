@@ -3,11 +3,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from lexveil.nlp.encoders.public import PublicEncoder
-from lexveil.nlp.encoders.topics import PublicTopics
+if TYPE_CHECKING:  # else `make quick` would load torch for no test
+    from lexveil.nlp.encoders.public import PublicEncoder
+    from lexveil.nlp.encoders.topics import PublicTopics
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,11 +20,15 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def encoder() -> PublicEncoder:
+    from lexveil.nlp.encoders.public import PublicEncoder
+
     return PublicEncoder.load()
 
 
 @pytest.fixture(scope="session")
 def topics(encoder: PublicEncoder) -> PublicTopics:
+    from lexveil.nlp.encoders.topics import PublicTopics
+
     return PublicTopics.load(encoder)
 
 
@@ -40,4 +46,6 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory, bert_in: Callable[...,
 
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> PublicEncoder:
+    from lexveil.nlp.encoders.public import PublicEncoder
+
     return PublicEncoder.load(tiny_folder)

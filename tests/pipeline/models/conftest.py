@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from lexveil.pipeline.models.card import ModelCard
 from lexveil.pipeline.settings import Settings
@@ -22,6 +21,8 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory, bert_in: Callable[...,
 @pytest.fixture
 def workspace(tmp_path: Path, tiny_folder: Path) -> Workspace:
     """An empty workspace whose models use the tiny encoder."""
+    import torch
+
     torch.set_num_threads(1)
     settings = Settings.model_validate({"train": {"encoder": tiny_folder, "chunk_length": 32}})
     return Workspace.create_or_open(tmp_path / "workspace", settings)
