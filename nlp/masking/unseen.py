@@ -161,8 +161,7 @@ def _find_unseen(
         if kept_names >= {*fold_words(word)}:
             continue
         before = text[max(0, match.start() - _BEFORE) : match.start()]
-        within = _WITHIN_SENTENCE.search(before) is not None
-        introduced = _CUE.search(before) is not None
+        within = _WITHIN_SENTENCE.match(before[-2:]) is not None
         common = is_no_name(word) or (language not in _OWN_LISTS and is_word_of_documents(word))
         if common or word in lower or word.removesuffix("s") in lower:
             acts = language == "en" and is_followed_by_act(text, match.end())
@@ -175,6 +174,7 @@ def _find_unseen(
             )
             if as_name and word not in terms:
                 sure = acts and word in surnames
+                introduced = _CUE.search(before) is not None
                 yield Unseen(*match.span(), "unseen" if sure else "ambiguous", introduced)
             continue
         half = (
@@ -184,7 +184,7 @@ def _find_unseen(
             and _is_half(text, match, before, cuts, masked)
         )
         said = language == "en" and not is_ordinary(word) and _is_quoted(text, match, before)
-        cued = introduced or half or (said and word not in terms)
+        cued = half or (said and word not in terms) or _CUE.search(before) is not None
         if cued or (
             word not in terms
             and is_given_name(word)

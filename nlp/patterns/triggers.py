@@ -21,7 +21,7 @@ from lexveil.nlp.patterns.shapes import FEW, INFINITE, Shape, Trigger, fold
 from lexveil.nlp.patterns.syntax import compile_pattern
 
 # A pattern that takes longer at its triggers, in microseconds for each character, is tried everywhere.
-_MOST_COSTLY = 0.03
+_MOST_COSTLY = 0.045
 # A stretch of so few places is not made shorter.
 _NEAR = 6
 # To try each place takes this many times as long as to search.

@@ -33,7 +33,9 @@ _THINGS = frozenset(
 _COMMON = (DEMONYMS, INSTITUTION_WORDS, JURISDICTIONS, LEGAL_FORMS, LEGAL_WORDS, PLACES, TIME_WORDS, _THINGS)
 # "Ada Roe Street" is no Ada Roe.
 _NEXT_THING = rf"(?! (?i:{'|'.join(sorted(_THINGS))})s?\b)"
-_FIRST = re.compile(rf"(?<![\w.'-])(?:[{UPPER}][{LOWER}]{{2,}}|[{UPPER}]{{4,}})(?![\w'])")
+# Patterns that begin with a capital, and look back over it, are tried at capitals only.
+_CAPITAL, _AT_START = rf"[{UPPER}](?<![\w.'-].)", rf"[{UPPER}](?<![\w.'&-].)"
+_FIRST = re.compile(rf"{_CAPITAL}(?:[{LOWER}]{{2,}}|[{UPPER}]{{3,}})(?![\w'])", re.DOTALL)
 _LAST = re.compile(
     rf"(?:-[{UPPER}][{LOWER}]+)?(?: [{UPPER}]\.?)?(?: {PARTICLE})?[ \n]((?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+)(?:-[{UPPER}][{LOWER}]+)?(?![\w-]|'(?!s\b)){_NEXT_THING}"
 )
@@ -82,18 +84,21 @@ _LIST_AFTER = re.compile(
     r" *(?:[;\n()|\t]|\.{2,}|\.?\s*\Z|\.\s*\n|,? (?:was|is|has|had|born|aged|who|geb|stanowisko)\b|, )"
 )
 # "K.S. Roe" and "Roe K.S.".
-_INITIALS = re.compile(rf"(?<![\w.'&-])[{UPPER}]\.(?: ?[{UPPER}]\.){{1,3}}")
+_INITIALS = re.compile(rf"{_AT_START}\.(?: ?[{UPPER}]\.){{1,3}}", re.DOTALL)
 _AFTER_INITIALS = re.compile(rf" ?([{UPPER}][{LOWER}]{{2,}})(?![\w'-])")
 _BEFORE_INITIALS = re.compile(rf"(?<![\w.'&-])([{UPPER}][{LOWER}]{{2,}}) \Z")
 _WITH_INITIAL = re.compile(
-    rf"(?<![\w.'&-])([{UPPER}][{LOWER}]{{2,}}) [{UPPER}]\. ([{UPPER}][{LOWER}]{{2,}})(?![\w'&-])"
+    rf"({_AT_START}[{LOWER}]{{2,}}) [{UPPER}]\. ([{UPPER}][{LOWER}]{{2,}})(?![\w'&-])", re.DOTALL
 )
 # A first name that shares the surname after the next: "Ada and Bo Roe".
 _SHARING = re.compile(
-    rf"(?<![\w.'-])((?:[{UPPER}][{LOWER}]{{2,}}, ){{0,4}}[{UPPER}][{LOWER}]{{2,}}),? (?:and|&|und|et|y|e|i|en|og|och|ja|oraz) ([{UPPER}][{LOWER}]{{2,}}) ((?:{PARTICLE} )?(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+)(?![\w'])"
+    rf"({_CAPITAL}[{LOWER}]{{2,}}(?:, [{UPPER}][{LOWER}]{{2,}}){{0,4}}),? (?:and|&|und|et|y|e|i|en|og|och|ja|oraz) ([{UPPER}][{LOWER}]{{2,}}) ((?:{PARTICLE} )?(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+)(?![\w'])",
+    re.DOTALL,
 )
 # First names side by side: "Ada/Bo", "Ada + Bo".
-_PAIR = re.compile(rf"(?<![\w.'/-])([{UPPER}][{LOWER}]{{2,}}) ?[/+] ?([{UPPER}][{LOWER}]{{2,}})(?![\w'/-])")
+_PAIR = re.compile(
+    rf"([{UPPER}](?<![\w.'/-].)[{LOWER}]{{2,}}) ?[/+] ?([{UPPER}][{LOWER}]{{2,}})(?![\w'/-])", re.DOTALL
+)
 _GOES_ON = re.compile(rf" ?[{UPPER}\d]")
 
 

@@ -23,7 +23,8 @@ _WORD = (
 )
 _SUFFIXED = ENGLISH.compile(
     rf"(?<![\w&])(?:{_WORD},?[ ]|(?:of|and|de|the|for|du|des|und|van|der|y|e) ){{0,7}}{_WORD},?[ ]{SUFFIX}\b(?:\.(?=[\s,;:)'\"]|$)|(?<=\.))?"
-    rf"(?:,? {SUFFIX}\b\.?)?"
+    rf"(?:,? {SUFFIX}\b\.?)?",
+    core=rf"[ ]{SUFFIX}\b",  # of the strings that it begins with, most begin another word: "Court"
 )
 _FIRM = ENGLISH.compile(
     rf"(?<!\w)[{UPPER}][\w'-]+(?:, [{UPPER}][\w'-]+){{0,4}},? (?:&|and) [{UPPER}][\w'-]+(?=,? (?:LLP|L\.L\.P\.|Solicitors|Attorneys|P\.C\.|PLLC))"

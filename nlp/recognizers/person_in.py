@@ -14,8 +14,13 @@ _RELATED = re.compile(r"(?<![\w/])(?:[SsDdWwCcHh]|[Ww]d)/[Oo](?![\w/])[.:]?")
 _AFTER = re.compile(rf"[ \n]?(?:(?:[Ll]ate|LATE|the|{TITLE})\.? )*({NAME})")
 _BEFORE = re.compile(rf"({NAME}),?[ \n]?\Z")
 _LONGEST_BEFORE = 80
-_NUMBER = ENGLISH.compile(
-    r"\b(?:[PDC]\.? ?W\.?|(?i:accused|defendant|plaintiff|respondent|petitioner|appellant|witness)(?: ?[Nn]os?\.?)?|A)[ -]?\d{1,2}[,:]?[ \n](?:namely,? )?"
+_AFTER_NUMBER = r"[ -]?\d{1,2}[,:]?[ \n](?:namely,? )?"
+# "A" apart from words in any case: else each "a" would be tried.
+_NUMBERS = (
+    ENGLISH.compile(
+        rf"\b(?:[PDC]\.? ?W\.?|(?i:accused|defendant|plaintiff|respondent|petitioner|appellant|witness)(?: ?[Nn]os?\.?)?){_AFTER_NUMBER}"
+    ),
+    ENGLISH.compile(rf"\bA{_AFTER_NUMBER}"),
 )
 _NUMBERED = re.compile(rf"(?:{TITLE}\.? )*({NAME})")
 # "and one Munna came": somebody whom nobody knows better
@@ -44,10 +49,11 @@ def _find_introduced(text: str) -> Iterator[tuple[int, int, float]]:
             for name in (_BEFORE.search(text, first, mark.start()), _AFTER.match(text, mark.end())):
                 if name:
                     yield *name.span(1), LABELED
-    for number in _NUMBER.finditer(text):
-        name = _NUMBERED.match(text, number.end())
-        if name:
-            yield *name.span(1), SHAPED
+    for pattern in _NUMBERS:
+        for number in pattern.finditer(text):
+            name = _NUMBERED.match(text, number.end())
+            if name:
+                yield *name.span(1), SHAPED
     yield from ((*one.span(1), SHAPED) for one in _ONE.finditer(text) if not is_common(one[1].casefold()))
     yield from ((*names.span(1), SHAPED) for names in _NAMELY.finditer(text))
     if "@" in text:

@@ -149,7 +149,8 @@ _ENGLISH = re.compile(
     r"(?:ings?|[tsx]ions?|ments?|[ai]t(?:y|ies)|ed|ly|[ae]nces?|[ai]bles?|ness|cts?|ous|isms?|ists?|ships?|hood|ful|less|wise|ward|"
     r"graphy?|log(?:y|ies)|icals?|ics?|izes?|ises?|[nt]ial|[eo]ntal|onal)\Z|\A(?:where|there|here)|\A(?:medicaid|incoterms|fahrenheit|celsius|disclaimer|ref|folio)\Z"
 )
-_LOWER_WORD = re.compile(rf"(?<![\w'’.-])[{LOWER}]+(?![\w'’])")
+_ALONE_BEFORE, _ALONE_AFTER = re.compile(r"(?<![\w'’.-])"), re.compile(r"(?![\w'’])")
+_LOWER_WORD = re.compile(rf"{_ALONE_BEFORE.pattern}[{LOWER}]+{_ALONE_AFTER.pattern}")
 _MOSTLY = 0.6  # share of the words in lower case around a name in English
 # Words of other languages that an English vocabulary holds, too.
 _FOREIGN = frozenset(
@@ -180,7 +181,14 @@ class RareNameRecognizer(RuleRecognizer):
         """Yield the names in `text`."""
 
         def is_lower(word: str) -> bool:
-            return word in text and re.search(rf"(?<![\w'’.-]){word}(?![\w'’])", text) is not None
+            # To compile a pattern for each word takes longer than to search for it.
+            start = text.find(word)
+            while start >= 0:
+                end = start + len(word)
+                if _ALONE_BEFORE.match(text, start) and _ALONE_AFTER.match(text, end):
+                    return True
+                start = text.find(word, end)
+            return False
 
         words = find_rare_words(text, is_lower)
         named = {part for one in words if one.named for part in one.text.split()}
@@ -262,32 +270,33 @@ def _find_rare_words(text: str, is_lower: Callable[[str], bool]) -> Iterator[Rar
     for match in words:
         word = match.group()
         before = text[max(0, match.start() - _AROUND) : match.start()]
-        within = _WITHIN_SENTENCE.search(before) is not None
+        within = _WITHIN_SENTENCE.match(before[-2:]) is not None
         acts = is_followed_by_act(text, match.end())
-        introduced = _BEFORE.search(before) is not None
         signed = _END_OF_LINE.match(text, match.end()) and _SIGN_OFF.search(before)
         inverted = None if within else _find_inverted(text, match.end())
-        paired = match.start() in pairs
         if kinds[word] != "rare":
-            both = acts and introduced and within
-            cued = acts or signed or (introduced and within)
-            second = acts and match.start() in follow
-            named = both or second or inverted or (kinds[word] == "name" and cued)
-        elif word.isupper() and not paired and not (introduced and before[-2:-1].islower()):
-            continue  # in a passage of capitals, a single one may be any word
-        elif not word.isupper() and not (introduced or acts) and _is_foreign(text, *match.span()):
+            name = kinds[word] == "name"
+            sure = inverted or (acts and (name or match.start() in follow)) or (name and signed)
+            # To search for what introduces a person takes longest.
+            named = sure or (within and (acts or name) and _BEFORE.search(before))
+            if named:
+                yield _widen(text, match.start(), inverted or match.end(), {*pairs, *follow.values()})
             continue
-        else:
-            named = introduced or inverted or signed or (acts and (within or paired or len(word) > 2))
-        if named:
+        introduced = _BEFORE.search(before) is not None
+        paired = match.start() in pairs
+        if word.isupper() and not paired and not (introduced and before[-2:-1].islower()):
+            continue  # in a passage of capitals, a single one may be any word
+        if not word.isupper() and not (introduced or acts) and _is_foreign(text, *match.span()):
+            continue
+        if introduced or inverted or signed or (acts and (within or paired or len(word) > 2)):
             yield _widen(text, match.start(), inverted or match.end(), {*pairs, *follow.values()})
-        elif kinds[word] == "rare":
-            subject = _SUBJECT.match(text, match.end()) is not None
-            # Of two rare words in a row, few are a place.
-            if paired and not _OF_THINGS.search(before):
-                yield _widen(text, *match.span(), pairs)._replace(named=subject)
-            elif paired or (subject and not within) or (within and not _is_thing(text, match, before, kinds)):
-                yield RareWord(*match.span(), word, False, False)
+            continue
+        subject = _SUBJECT.match(text, match.end()) is not None
+        # Of two rare words in a row, few are a place.
+        if paired and not _OF_THINGS.search(before):
+            yield _widen(text, *match.span(), pairs)._replace(named=subject)
+        elif paired or (subject and not within) or (within and not _is_thing(text, match, before, kinds)):
+            yield RareWord(*match.span(), word, False, False)
 
 
 def _select_words(text: str, is_lower: Callable[[str], bool]) -> tuple[dict[str, _Kind], list[re.Match[str]]]:

@@ -103,9 +103,10 @@ _LINE = re.compile(r"(?:\A|(?<=[.?!\"\n]\n))[a-zà-ÿ][^\nA-Z]*(?=\n|\Z)")
 _MESSAGE = re.compile(
     r"(?m)^\[?\d[\d/.:, -]{4,24}(?: ?[AaPp][Mm])?\]?(?: -)? ?[^:\n]{1,30}: ([a-zà-ÿ][^\nA-Z]*)$"
 )
-# Digits that a scanner reads for letters: "G0rdon", "M1RIAM", "0sgathorpe".
+# Digits that a scanner reads for letters: "G0rdon", "M1RIAM", "0sgathorpe". A pattern that begins with its digit,
+# and looks back over it, is tried at digits only.
 _SCANNED = re.compile(
-    r"(?<=[A-Za-z]{2})[01](?=[A-Za-z])|(?<=\b[A-Z])[01](?=[a-z]{2}|[A-Z]{3})|(?<!\w)0(?=[A-Za-z]{3})"
+    r"[01](?:(?<=[A-Za-z]{2}.)(?=[A-Za-z])|(?<=\b[A-Z].)(?=[a-z]{2}|[A-Z]{3})|(?<!\w0)(?<=0)(?=[A-Za-z]{3}))"
 )
 
 

@@ -183,17 +183,18 @@ class Crf:
         if not len(ids):
             return scores
         for column, offset in enumerate(OFFSETS):
-            scores += self._contributions[find_neighbors(ids, tokens.text, offset, _NO_WORD), column]
+            neighbors = find_neighbors(ids, tokens.text, offset, _NO_WORD)
+            scores += self._contributions[column].take(neighbors, axis=0)
         rows = self._rows.find(compute_token_features(tokens, ids, self._words, _NO_WORD))
         for column in range(rows.shape[1]):
-            scores += self._state[rows[:, column]]
+            scores += self._state.take(rows[:, column], axis=0)
         return scores
 
     def _reset_cache(self) -> None:
         self._ids: dict[str, int] = {}
         self._words = describe_words((), self.parameters.clusters)
-        # (words, offsets, L): what a word adds to the scores of the token at each distance.
-        self._contributions = np.zeros((0, len(OFFSETS), len(self.labels)), np.float32)
+        # (offsets, words, L): what a word adds to the scores of the token at each distance.
+        self._contributions = np.zeros((len(OFFSETS), 0, len(self.labels)), np.float32)
         self._cache([""])
 
     def _cache(self, words: list[str]) -> None:
@@ -204,7 +205,7 @@ class Crf:
         ]
         self._ids.update(zip(words, range(len(self._ids), len(self._ids) + len(words)), strict=True))
         self._words = self._words.concatenate(described)
-        self._contributions = np.concatenate((self._contributions, np.stack(contributions, axis=1)))
+        self._contributions = np.concatenate((self._contributions, np.stack(contributions)), axis=1)
 
     def _look_up(self, words: list[str]) -> Integers:
         """Return the cached id of each word."""
