@@ -1,13 +1,18 @@
 /* The layers of BERT (Devlin et al. 2019) with linear layers in int8: a plain function on rows of numbers.
 
-   For x86-64 with AVX-512 and VNNI, compiled by deploy/build_kernel.py, without Python or torch. int8.py has
-   the layout of the weights. What is computed for a row depends on the rows of its own sequence only: the sums of
-   products are whole numbers, hence exact, and what is in floating point is added in an order that the
-   sequence alone determines. */
+   For x86-64 with AVX-512 and VNNI, compiled by deploy/build_kernel.py, without Python or torch. Where the
+   processor has AMX, its tiles compute the same products. int8.py has the layout of the weights. What is
+   computed for a row depends on the rows of its own sequence only: the sums of products are whole numbers,
+   hence exact, and what is in floating point is added in an order that the sequence alone determines. */
 
 #include <stddef.h>
 #include <stdint.h>
 #include <immintrin.h>
+#if defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define AMX 1
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 #define LANES 16
@@ -15,6 +20,8 @@
 #define PANELS 4
 #define GROUP 8  /* rows of attention that are computed together */
 #define BLOCK 64 /* rows that go through the wide half of a layer together */
+#define TILES 32 /* rows and columns that two tiles of AMX each way compute together */
+#define DEPTH 64 /* numbers of a row in a tile */
 
 typedef ptrdiff_t Size;
 typedef float Vec __attribute__((vector_size(64), aligned(4), may_alias));
@@ -38,11 +45,7 @@ INLINE float add_lanes(Vec v) {
     Quarter c = b.half[0] + b.half[1];
     return (c[0] + c[2]) + (c[1] + c[3]);
 }
-INLINE float most_lane(Vec v) {
-    float found = v[0];
-    for (int lane = 1; lane < LANES; lane++) found = v[lane] > found ? v[lane] : found;
-    return found;
-}
+INLINE float most_lane(Vec v) { return _mm512_reduce_max_ps((__m512)v); }
 
 /* exp(x) for x <= 0: 2^n times a polynomial of |r| <= ln(2) / 2; relative error below 1e-6. */
 INLINE Vec exponential(Vec x) {
@@ -123,6 +126,17 @@ INLINE void multiply(int rows, int panels, Size in, const uint8_t *x, const int8
 
 enum { PLAIN, GELU, ADDED };
 
+/* Puts the sums of products of a row and 16 columns to their place as numbers. */
+INLINE void finish(int then, const Linear *l, Size column, const Rows *x, Size row, Ints sums, float *to) {
+    Vec y = __builtin_convertvector(sums, Vec) * all(x->step[row]);
+    y = y + all(x->least[row]) * LOAD(l->sums + column);
+    y = y * LOAD(l->scale + column) + LOAD(l->bias + column);
+    float *place = to + row * l->out + column;
+    if (then == GELU) y = gelu(y);
+    if (then == ADDED) y = y + LOAD(place);
+    STORE(place, y);
+}
+
 INLINE void tile(int rows, int panels, int then, const Linear *l, Size column, const Rows *x, Size row,
                  float *to) {
     Ints sums[ROWS][PANELS];
@@ -130,19 +144,82 @@ INLINE void tile(int rows, int panels, int then, const Linear *l, Size column, c
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (int p = 0; p < panels; p++) {
-            Size at = column + p * LANES;
-            Vec y = __builtin_convertvector(sums[r][p], Vec) * all(x->step[row + r]);
-            y = y + all(x->least[row + r]) * LOAD(l->sums + at);
-            y = y * LOAD(l->scale + at) + LOAD(l->bias + at);
-            float *place = to + (row + r) * l->out + at;
-            if (then == GELU) y = gelu(y);
-            if (then == ADDED) y = y + LOAD(place);
-            STORE(place, y);
-        }
+        for (int p = 0; p < panels; p++) finish(then, l, column + p * LANES, x, row + r, sums[r][p], to);
 }
 
+/* Whether products are computed by tiles of AMX, for which the system must be asked once. */
+static int tiled;
+
+int use_tiles(int wanted) {
+    tiled = 0;
+#ifdef AMX
+    enum { REQUEST = 0x1023, TILE_DATA = 18 }; /* of arch_prctl */
+    __builtin_cpu_init();
+    tiled = wanted && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
+            syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+#endif
+    return tiled;
+}
+
+#ifdef AMX
+#define FOR_TILES __attribute__((target("amx-tile,amx-int8"), noinline)) static
+
+FOR_TILES void begin_tiles(void) {
+    /* Constant: the compiler does not see that all of it is read. */
+    static const struct { uint8_t palette, zero[15]; uint16_t bytes[16]; uint8_t rows[16]; } shape = {
+        1, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    _tile_loadconfig(&shape);
+}
+
+FOR_TILES void end_tiles(void) { _tile_release(); }
+
+/* Sums of 32 rows and two panels of columns: [2][2][16][16]. Exact, as those of `multiply`. */
+FOR_TILES void multiply_tiles(Size in, const uint8_t *x, const int8_t *packed, Ints *sums) {
+    __asm__ volatile("" ::: "memory"); /* nor that the tiles read the rows */
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (Size k = 0; k < in; k += DEPTH) {
+        _tile_loadd(4, x + k, in);
+        _tile_loadd(5, x + LANES * in + k, in);
+        _tile_loadd(6, packed + k * LANES, DEPTH);
+        _tile_loadd(7, packed + (in + k) * LANES, DEPTH);
+        _tile_dpbusd(0, 4, 6);
+        _tile_dpbusd(1, 4, 7);
+        _tile_dpbusd(2, 5, 6);
+        _tile_dpbusd(3, 5, 7);
+    }
+    _tile_stored(0, sums, DEPTH);
+    _tile_stored(1, sums + LANES, DEPTH);
+    _tile_stored(2, sums + 2 * LANES, DEPTH);
+    _tile_stored(3, sums + 3 * LANES, DEPTH);
+}
+
+/* Returns 1 if the product is computed. The last tiles read what lies behind the rows, to no effect. */
+INLINE int product_by_tiles(int then, const Linear *l, const Rows *x, Size rows, float *to) {
+    if (!tiled || l->in % DEPTH || l->out % TILES) return 0;
+    Ints sums[4 * LANES];
+    for (Size column = 0; column < l->out; column += TILES)
+        for (Size first = 0; first < rows; first += TILES) {
+            multiply_tiles(l->in, x->bytes + first * l->in, l->packed + column * l->in, sums);
+            Size some = rows - first < TILES ? rows - first : TILES;
+            for (Size r = 0; r < some; r++) {
+                const Ints *of = sums + r / LANES * 2 * LANES + r % LANES;
+                finish(then, l, column, x, first + r, of[0], to);
+                finish(then, l, column + LANES, x, first + r, of[LANES], to);
+            }
+        }
+    return 1;
+}
+#else
+INLINE int product_by_tiles(int then, const Linear *l, const Rows *x, Size rows, float *to) { return 0; }
+INLINE void begin_tiles(void) {}
+INLINE void end_tiles(void) {}
+#endif
+
 INLINE void product(int then, const Linear *l, const Rows *x, Size rows, float *to) {
+    if (product_by_tiles(then, l, x, rows, to)) return;
     Size column = 0;
     for (; column + PANELS * LANES <= l->out; column += PANELS * LANES) {
         Size row = 0;
@@ -167,23 +244,29 @@ INLINE void normalize(float *row, Size width, const float *gain, const float *sh
         STORE(row + k, (LOAD(row + k) - mean) * all(scale) * LOAD(gain + k) + LOAD(shift + k));
 }
 
+/* Products of rows (of `step`) with two vectors of columns of a matrix `count` high (rows of `width`). */
+INLINE void add_products(int rows, Size count, const float *x, Size step, const float *matrix, Size width,
+                         Vec sums[GROUP][2]) {
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = all(0);
+    for (Size k = 0; k < count; k++) {
+        Vec a = LOAD(matrix + k * width), b = LOAD(matrix + k * width + LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            Vec factor = all(x[r * step + k]);
+            sums[r][0] += factor * a;
+            sums[r][1] += factor * b;
+        }
+    }
+}
+
 /* One head over `rows` queries of a sequence. q: rows of `step`; keys: transposed, [size][padded]; values:
    rows of `step`; to: rows of `to_step`; scores: [GROUP][padded]. */
-INLINE void attend_rows(int rows, Size size, Size length, Size padded, const float *q, const float *keys,
-                        const float *values, Size step, float *scores, float *to, Size to_step) {
+INLINE void attend_rows(int rows, Size size, Size length, Size padded, const float *q, Size step,
+                        const float *keys, const float *values, float *scores, float *to, Size to_step) {
+    Vec sums[GROUP][2];
     for (Size key = 0; key < padded; key += 2 * LANES) {
-        Vec sums[GROUP][2];
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = all(0);
-        for (Size k = 0; k < size; k++) {
-            Vec a = LOAD(keys + k * padded + key), b = LOAD(keys + k * padded + key + LANES);
-#pragma GCC unroll 8
-            for (int r = 0; r < rows; r++) {
-                Vec factor = all(q[r * step + k]);
-                sums[r][0] += factor * a;
-                sums[r][1] += factor * b;
-            }
-        }
+        add_products(rows, size, q, step, keys + key, padded, sums);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
             STORE(scores + r * padded + key, sums[r][0]);
@@ -205,18 +288,7 @@ INLINE void attend_rows(int rows, Size size, Size length, Size padded, const flo
         total[r] = 1.0f / add_lanes(sum);
     }
     for (Size unit = 0; unit < size; unit += 2 * LANES) {
-        Vec sums[GROUP][2];
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = all(0);
-        for (Size key = 0; key < length; key++) {
-            Vec a = LOAD(values + key * step + unit), b = LOAD(values + key * step + unit + LANES);
-#pragma GCC unroll 8
-            for (int r = 0; r < rows; r++) {
-                Vec factor = all(scores[r * padded + key]);
-                sums[r][0] += factor * a;
-                sums[r][1] += factor * b;
-            }
-        }
+        add_products(rows, length, scores, padded, values + unit, step, sums);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
             STORE(to + r * to_step + unit, sums[r][0] * all(total[r]));
@@ -238,12 +310,12 @@ INLINE void attend(Size length, Size width, Size heads, const float *qkv, float 
         Size row = 0;
         for (; row < length; row += length < GROUP ? 1 : GROUP) {
             if (length < GROUP) {
-                attend_rows(1, size, length, padded, q + row * step, keys, v, step, scores,
+                attend_rows(1, size, length, padded, q + row * step, step, keys, v, scores,
                             to + row * width + head * size, width);
                 continue;
             }
             Size first = row + GROUP <= length ? row : length - GROUP; /* some rows twice, to the same end */
-            attend_rows(GROUP, size, length, padded, q + first * step, keys, v, step, scores,
+            attend_rows(GROUP, size, length, padded, q + first * step, step, keys, v, scores,
                         to + first * width + head * size, width);
         }
     }
@@ -277,7 +349,7 @@ int runs_here(void) {
 Size count_bytes(Size rows, Size longest, Size width, Size wide, Size heads) {
     Size padded = longest + 2 * LANES;
     Size floats = rows * 4 * width + BLOCK * wide + (width / heads + GROUP) * padded + 4 * rows;
-    return floats * (Size)sizeof(float) + rows * (width > wide ? width : wide);
+    return floats * (Size)sizeof(float) + (rows + TILES) * (width > wide ? width : wide);
 }
 
 /* Puts the hidden states of the last layer in place of the embeddings. ends: where each sequence ends. */
@@ -292,6 +364,7 @@ void read_rows(Size count, const Size *ends, Size layers, Size width, Size wide,
         longest = ends[s] - start > longest ? ends[s] - start : longest;
     x.bytes = (uint8_t *)(of_attention + (width / heads + GROUP) * (longest + 2 * LANES));
     const float *gain = take_floats(&weights, width), *shift = take_floats(&weights, width);
+    if (tiled) begin_tiles();
     for (Size row = 0; row < rows; row++) {
         normalize(hidden + row * width, width, gain, shift, epsilon);
         quantize(hidden + row * width, width, &x, row);
@@ -320,4 +393,5 @@ void read_rows(Size count, const Size *ends, Size layers, Size width, Size wide,
         if (layer + 1 < layers)
             for (Size row = 0; row < rows; row++) quantize(hidden + row * width, width, &x, row);
     }
+    if (tiled) end_tiles();
 }

@@ -1,7 +1,8 @@
 """The layers of BERT with linear layers in int8, by compiled functions where they are installed.
 
-`int8.c` is compiled when a wheel is built (deploy/build_kernel.py), for processors with AVX-512 and VNNI; who
-installs the wheel needs no compiler. Elsewhere the callers have other ways: `is_available` tells.
+`int8.c` is compiled when a wheel is built (deploy/build_kernel.py), for processors with AVX-512 and VNNI, and
+uses AMX where it is there, to the same bits; who installs the wheel needs no compiler. Elsewhere the callers
+have other ways: `is_available` tells.
 
 A weight is a whole number within +-127 times a scale of its output; an input is least + step * byte, with a
 least value and a step for each row. Sums of products are exact, so that a row's result depends on its own
@@ -137,6 +138,7 @@ def _load() -> ctypes.CDLL | None:
         ]
         library.read_rows.restype = None
         runs = library.runs_here()
+        library.use_tiles(1)
     except (OSError, ValueError, AttributeError):
         return None
     return library if runs and made_of.value == digest_source().encode() else None

@@ -139,6 +139,25 @@ def test_a_sequence_does_not_notice_the_others(functions):
         assert np.array_equal(mixed, np.concatenate([expected[i] for i in order]))
 
 
+@pytest.mark.parametrize(("width", "wide"), [(64, 128), (128, 192), (WIDTH, WIDE)])
+def test_tiles_of_amx_give_the_same_bits(functions, monkeypatch, width, wide):
+    library = int8._load()
+    assert library is not None
+    if not library.use_tiles(1):
+        pytest.skip("this processor has no AMX")
+    monkeypatch.setitem(globals(), "WIDTH", width)
+    monkeypatch.setitem(globals(), "WIDE", wide)
+    layers = int8.pack_layers(draw_weights(), HEADS, EPSILON)
+    for lengths in (LENGTHS, [32], [64], [31, 33], [3]):
+        tiled = draw_rows(lengths)
+        plain = tiled.copy()
+        int8.read_rows(layers, tiled, lengths)
+        library.use_tiles(0)
+        int8.read_rows(layers, plain, lengths)
+        library.use_tiles(1)
+        assert np.array_equal(tiled, plain)
+
+
 def test_extreme_rows_and_weights(functions):
     weights = draw_weights()
     weights["encoder.layer.0.intermediate.dense.weight"][3] = 0  # a scale of zero
