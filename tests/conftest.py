@@ -50,10 +50,11 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS, SEED, STEPS = 40, 7, 5
 # Files of tests that take minutes, by --durations.
 _SLOWEST_FIRST = (
-    "test_docs", "test_leak_canary", "test_deployments", "test_joint_kills", "test_upgrade",
-    "test_leak_canary_scaled", "test_tasks", "test_hostile", "test_joint_training", "test_joint_audit",
-    "test_resume", "test_main", "test_nothing_leaves", "test_protections", "test_transformer", "test_serving",
-    "test_audit", "test_endpoint", "test_audit_gate",
+    "test_docs", "test_tasks", "test_deployments", "test_leak_canary", "test_joint_kills", "test_resume",
+    "test_upgrade", "test_leak_canary_scaled", "test_hostile", "test_joint_training", "test_joint_audit",
+    "test_main", "test_nothing_leaves", "test_large_documents", "test_protections", "test_transformer",
+    "test_serving", "test_listen", "test_audit", "test_endpoint", "test_ingest_again",
+    "test_ledger_remembers", "test_audit_gate", "test_packaging",
 )  # fmt: skip
 SERVER_SECONDS = HANGS_AFTER
 # As in the server of a run: to register types of blocks takes a third of a start.
@@ -488,7 +489,13 @@ def start_prefect_server(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "ERROR", **NO_BLOCKS, **environment}
+    own = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+        "PYTHONTZPATH": "",  # else it lists the system's folder of time zones whenever it reads a schedule
+        **NO_BLOCKS,
+        **environment,
+    }
     if database is not None:
         shutil.copyfile(database, home / "prefect.db")
     with (home / "server.log").open("wb") as log:

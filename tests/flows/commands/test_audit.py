@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lexveil.flows.commands import audit
-from lexveil.pipeline.models.card import read_card
+from lexveil.pipeline.models.card import format_audit, read_card
 from lexveil.pipeline.workspace.workspace import Workspace
 from tests.flows.command_line import Lexveil, assert_refused
 from tests.pipeline.stages.test_audit import GATE
@@ -33,14 +33,24 @@ def test_a_model_that_holds_and_one_that_lies(lexveil: Lexveil, finished: Finish
     assert result["model"] == finished.first["model"]
     assert {test["verdict"] for test in result["tests"]} == {"held"}
 
+    first = read_card(model)["audit"]
     (path,) = finished.workspace.models.glob("*/card.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"epsilon": 0.5}))
+    lies = {"epsilon": 0.5, "noise_multiplier": 9.0, "seeded": True}
+    path.write_text(json.dumps(json.loads(path.read_text()) | lies))
     output = lexveil("audit", result["model"], *common, "--gate-only")
     assert output.code == 4
     assert output.err.splitlines()[-1].startswith("error: the audit of")
     assert "accounting" in output.err
     assert "FAILED" in output.out
     assert "not asked for" in output.out
+    assert all(test in output.out for test in GATE)
+    card = read_card(model)
+    assert card["audit"]["failed"] == ["accounting", "secret_randomness"]
+    assert card["audit"]["attacked"] is False
+    assert card["audit"]["date"] > first["date"]
+    assert (model / "MODEL_CARD.md").read_text().count("## Audit") == 1
+    said = f"FAILED: accounting, secret_randomness. {len(GATE) - 2} of {len(GATE)}"
+    assert format_audit(card).startswith(said)
     held, failed = [
         entry.facts for entry in Workspace.open(finished.workspace.root).log.read() if entry.outcome == "done"
     ][-2:]

@@ -1,4 +1,7 @@
-"""Audit of a saved model: verdict on the card, unprotected figures inside, a broken claim found."""
+"""Audit of a saved model: verdict on the card, unprotected figures inside.
+
+That of a card that lies: `tests/flows/commands/test_audit.py`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,6 @@ from lexveil.pipeline.stages.ingest import ingest
 from lexveil.pipeline.stages.mask import mask
 from lexveil.pipeline.stages.train import train
 from lexveil.pipeline.training.reservations import open_ledger
-from lexveil.pipeline.workspace.storage import write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 
 GATE = {
@@ -72,7 +74,7 @@ def spent(workspace: Workspace) -> float:
         ledger.close()
 
 
-def test_the_whole_audit_and_that_of_a_card_that_lies(trained: Workspace) -> None:
+def test_the_whole_audit(trained: Workspace) -> None:
     before = spent(trained)
     found = audit(trained.with_settings(settings()))
     assert found.card["failed"] == []
@@ -102,19 +104,6 @@ def test_the_whole_audit_and_that_of_a_card_that_lies(trained: Workspace) -> Non
     assert "auc" not in json.dumps(card)
     assert "auc" not in repr(found)
     assert CANARY not in json.dumps([inside, card["audit"]]) + repr(found)
-
-    (path,) = trained.models.glob("*/card.json")
-    write_json(path, json.loads(path.read_text()) | {"noise_multiplier": 9.0, "seeded": True})
-    again = audit(trained.with_settings(settings()), attacks=False)
-    assert read_card(again.saved.folder)["audit"] == again.card
-    assert again.card["date"] > found.card["date"]
-    assert (again.saved.folder / "MODEL_CARD.md").read_text().count("## Audit") == 1
-    # The card lies now.
-    assert {finding.name for finding in again.findings} == GATE
-    assert (again.attacked, again.unprotected) == (None, None)
-    assert again.card["failed"] == ["accounting", "secret_randomness"]
-    line = format_audit(read_card(again.saved.folder))
-    assert line.startswith(f"FAILED: accounting, secret_randomness. {len(GATE) - 2} of {len(GATE)}")
 
 
 @pytest.mark.parametrize(
