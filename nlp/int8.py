@@ -70,6 +70,16 @@ def is_available() -> bool:
     return _load() is not None
 
 
+def explain_absence() -> str:
+    """Return why `is_available` is False, for a user, and what follows from it; "" if it is True."""
+    if is_available():
+        return ""
+    cause = "the compiled functions for int8 are not installed"
+    if _open() is not None:
+        cause = "this processor lacks AVX-512 with VNNI for int8"
+    return f"{cause}, so the encoder computes in float32 and detectors by ONNX Runtime, which takes longer"
+
+
 def fits(width: int, wide: int, heads: int) -> bool:
     """Return True if the functions take layers of these sizes."""
     return heads > 0 < width and width % (heads * _HEAD_MULTIPLE) == 0 and wide % _LANES == 0 < wide
@@ -129,6 +139,15 @@ def read_rows(layers: Layers, rows: Floats, lengths: Sequence[int]) -> None:
 
 @cache
 def _load() -> ctypes.CDLL | None:
+    library = _open()
+    if library is None or not library.runs_here():
+        return None
+    library.use_tiles(1)
+    return library
+
+
+def _open() -> ctypes.CDLL | None:
+    """Return what this source was compiled to, whether or not this processor runs it."""
     try:
         library = ctypes.CDLL(str(SOURCE.with_name(COMPILED)))
         made_of = ctypes.c_char_p(ctypes.addressof(ctypes.c_char.in_dll(library, "lexveil_kernel_source")))
@@ -137,11 +156,9 @@ def _load() -> ctypes.CDLL | None:
             *(_SIZE, _POINTER, *[_SIZE] * 4, ctypes.c_float, *[_POINTER] * 3),
         ]
         library.read_rows.restype = None
-        runs = library.runs_here()
-        library.use_tiles(1)
     except (OSError, ValueError, AttributeError):
         return None
-    return library if runs and made_of.value == digest_source().encode() else None
+    return library if made_of.value == digest_source().encode() else None
 
 
 def digest_source() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lexveil.nlp import int8
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.maintenance.ledger import open_ledger_for_reading
@@ -138,3 +139,6 @@ def _list_warnings(preview: Preview) -> Iterator[str]:
         yield NO_LABELS
     if preview.epsilon > preview.left:
         yield "the training would charge more than is left, so the privacy ledger may refuse it"
+    absence = int8.explain_absence()
+    if absence:
+        yield absence

@@ -188,9 +188,24 @@ def test_what_another_source_made_is_not_used(functions, tmp_path, monkeypatch):
     monkeypatch.setattr(int8, "SOURCE", source)
     int8._load.cache_clear()
     assert not int8.is_available()
+    assert "not installed" in int8.explain_absence()
     source.with_name(int8.COMPILED).unlink()
     int8._load.cache_clear()
     assert not int8.is_available()
+    assert "not installed" in int8.explain_absence()
+
+
+def test_a_user_is_told_what_the_processor_lacks(functions, monkeypatch):
+    assert int8.explain_absence() == ""
+
+    class Library:
+        def runs_here(self):
+            return 0
+
+    monkeypatch.setattr(int8, "_open", Library)
+    int8._load.cache_clear()
+    assert not int8.is_available()
+    assert "processor" in int8.explain_absence()
 
 
 def test_weights_of_other_sizes_are_refused():

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lexveil.nlp import int8
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.job import run_job
 from lexveil.pipeline.reports.preview import preview_run
@@ -37,8 +38,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_preview_shows_what_would_be_read_and_spent_and_stores_nothing(
-    tmp_path: Path, write_jsonl: WriteJsonl
+    tmp_path: Path, write_jsonl: WriteJsonl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(int8, "explain_absence", lambda: "int8 is not used")
     source = write_jsonl(records())
     settings = load_settings(ingest={"owner_field": "meta.client"}, train={"epsilon": 3.0})
     found = preview_run(tmp_path / "workspace", settings, [source])
@@ -46,7 +48,8 @@ def test_a_preview_shows_what_would_be_read_and_spent_and_stores_nothing(
     assert (found.classes, found.labeled, found.objective) == (2, 9, "classify")
     assert found.fields == {"id": 9, "label": 9, "matter_id": 9, "meta.client": 9, "text": 9}
     assert (found.epsilon, found.spent, found.left) == (3.0, 0.0, 10.0)
-    assert [warning.split(":")[0] for warning in found.warnings] == ["there are only 3 owners"]
+    told = [warning.split(":")[0] for warning in found.warnings]
+    assert told == ["there are only 3 owners", "int8 is not used"]
     assert not (tmp_path / "workspace").exists()
 
 
