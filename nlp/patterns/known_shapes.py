@@ -13,7 +13,7 @@ from typing import Any
 
 from lexveil.nlp import letters
 from lexveil.nlp.cache import cache_folder, mark_used, write_cached
-from lexveil.nlp.patterns import shapes, syntax
+from lexveil.nlp.patterns import frequencies, shapes, syntax
 from lexveil.nlp.patterns.shapes import Shape, Trigger, read_shape
 from lexveil.nlp.patterns.syntax import parse
 
@@ -105,7 +105,7 @@ def _compute_key(patterns: Sequence[tuple[str, int]]) -> str:
 def _compute_code_key() -> str:
     """Return a digest of what decides on the shape of a pattern: the code, and the parser of this Python."""
     digest = hashlib.sha256(sys.version.encode())
-    for module in (letters, shapes, syntax, sys.modules[__name__]):
+    for module in (letters, frequencies, shapes, syntax, sys.modules[__name__]):
         assert module.__file__ is not None
         digest.update(Path(module.__file__).read_bytes())
     return digest.hexdigest()

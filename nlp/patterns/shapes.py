@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from lexveil.nlp.patterns.syntax import STAND_INS
+from lexveil.nlp.patterns.frequencies import DIGIT_SHARE, NUMBER_SHARE, estimate_share
+from lexveil.nlp.patterns.syntax import STAND_INS, fold
 
 INFINITE = 1 << 30
 # More strings than this, and larger classes, are not listed one by one.
@@ -27,24 +28,8 @@ _MOST_FREQUENT = 0.06
 FEW = 4
 _IGNORECASE, _DOTALL, _MULTILINE = map(int, (re.IGNORECASE, re.DOTALL, re.MULTILINE))
 _DIGITS = frozenset("0123456789")
-# Turkish I, the long s, and sigma, which has two small forms.
-_FOLD = (("\u0130", "i"), ("\u0131", "i"), ("\u017f", "s"), ("\u03a3", "\u03c3"), ("\u03c2", "\u03c3"))
 # Letters that, without case, match no others than `fold` makes equal.
 _FOLDABLE = frozenset(map(chr, (*range(0x80), *range(0xA0, 0xB5), *range(0xB6, 0x100))))
-# How often characters stand in a text, roughly.
-_FREQUENT = {
-    character: share
-    for characters, share in (
-        (" ", 0.16),
-        ("e", 0.09),
-        ("taoinsrh", 0.05),
-        ("ldcumfpgwybv", 0.02),
-        (",.\n", 0.013),
-        ("kxjqz-()'", 0.004),
-    )
-    for character in characters
-}
-_DIGITS_SHARE, _NUMBERS_SHARE = 0.03, 0.013
 _WORD, _LINE = 6, 300
 # What it takes to try a pattern at a place, to list a few places, to begin a search, and to go on by a place,
 # in microseconds.
@@ -87,7 +72,7 @@ class Trigger(NamedTuple):
         places = min(
             self.most - self.least + 1, _WORD * (self.spaces + 1), _LINE * (self.lines + 1), INFINITE
         )
-        share = self.share - self.first * (_DIGITS_SHARE - _NUMBERS_SHARE)
+        share = self.share - self.first * (DIGIT_SHARE - NUMBER_SHARE)
         if places == 1:
             return share * _TRY
         return share * (_FEW_PLACES + _TRY * places if places <= FEW else _STRETCH + _SEARCH * places)
@@ -102,7 +87,7 @@ class Trigger(NamedTuple):
         )
 
 
-_LINE_START = Trigger(frozenset("\n"), False, False, -1, -1, share=_FREQUENT["\n"])
+_LINE_START = Trigger(frozenset("\n"), False, False, -1, -1, share=estimate_share("\n"))
 """The line end before a match, or the beginning of the text."""
 _EMPTY = frozenset({""})
 
@@ -256,9 +241,9 @@ def _to_trigger(run: Shape) -> Trigger | None:
     # The digit alone is nearly as good.
     if len(numbers) > _LONGEST_RANGE or any(len(number) == 1 for number in numbers):
         others = strings.difference(numbers)
-        share = sum(map(_estimate, others)) + _DIGITS_SHARE
+        share = sum(map(estimate_share, others)) + DIGIT_SHARE
         return Trigger(others, True, run.folded and bool(others), share=share)
-    return Trigger(strings, False, run.folded, share=sum(map(_estimate, strings)))
+    return Trigger(strings, False, run.folded, share=sum(map(estimate_share, strings)))
 
 
 def _append(first: Shape, second: Shape) -> Shape:
@@ -308,10 +293,10 @@ def _unite(shapes: Sequence[Shape]) -> Shape:
 def _unite_triggers(triggers: Sequence[Trigger]) -> Trigger | None:
     strings = frozenset(string for trigger in triggers for string in trigger.strings)
     digits = any(trigger.digits for trigger in triggers)
-    share = sum(trigger.share - _DIGITS_SHARE * trigger.digits for trigger in triggers)
+    share = sum(trigger.share - DIGIT_SHARE * trigger.digits for trigger in triggers)
     if len(strings) > 2 * _MOST_STRINGS:
         strings = frozenset(string[:_ENOUGH] for string in strings)
-        share = sum(map(_estimate, strings))
+        share = sum(map(estimate_share, strings))
     if len(strings) > 2 * _MOST_STRINGS:
         return None
     folded = any(trigger.folded for trigger in triggers)
@@ -323,7 +308,7 @@ def _unite_triggers(triggers: Sequence[Trigger]) -> Trigger | None:
         max(trigger.most for trigger in triggers),
         max(trigger.spaces for trigger in triggers),
         max(trigger.lines for trigger in triggers),
-        share=share + _DIGITS_SHARE * digits,
+        share=share + DIGIT_SHARE * digits,
     )
 
 
@@ -365,7 +350,7 @@ def _read_characters(items: tuple[tuple[Any, Any], ...], flags: int) -> Shape:
     listed = _one(False, False, [chr(code) for code in others], flags)
     if listed.strings is None:
         return shape
-    share = sum(map(_estimate, listed.strings)) + _DIGITS_SHARE
+    share = sum(map(estimate_share, listed.strings)) + DIGIT_SHARE
     return shape._replace(trigger=Trigger(listed.strings, True, bool(others) and listed.folded, share=share))
 
 
@@ -513,27 +498,3 @@ def _multiply(first: int, times: int) -> int:
 
 def _fold_all(strings: Iterable[str]) -> frozenset[str]:
     return frozenset(map(fold, strings))
-
-
-@lru_cache(maxsize=1 << 15)
-def _estimate(string: str) -> float:
-    share = 1.0
-    for index, character in enumerate(string):
-        rate = _estimate_character(character, index > 0)
-        share *= rate if index == 0 else min(1.0, 4 * rate)
-    return share
-
-
-@cache
-def _estimate_character(character: str, within: bool) -> float:
-    folded = character.lower()
-    rate = _FREQUENT.get(folded, 0.003 if character.isascii() else 0.0005)
-    return rate if character == folded else rate * (0.1 if within else 0.06)
-
-
-def fold(text: str) -> str:
-    """Return the text without case: any two characters that a pattern takes for the same are equal."""
-    if not text.isascii():
-        for letter, folded in _FOLD:
-            text = text.replace(letter, folded)
-    return text.lower()

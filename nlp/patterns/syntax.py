@@ -17,6 +17,8 @@ from lexveil.nlp.letters import LOWER, UPPER
 _LETTERS = {"\ufdd0": UPPER, "\ufdd1": LOWER}
 STAND_INS = frozenset(map(ord, _LETTERS))
 """Codes of the characters that stand for classes of letters in a tree."""
+# Turkish I, the long s, and sigma, which has two small forms.
+_FOLD = (("\u0130", "i"), ("\u0131", "i"), ("\u017f", "s"), ("\u03a3", "\u03c3"), ("\u03c2", "\u03c3"))
 
 
 def parse(source: str, flags: int) -> Any:
@@ -99,3 +101,11 @@ def _pack(items: tuple[tuple[Any, Any], ...], ignores_case: bool) -> list[tuple[
         letters = _LETTERS.get(chr(argument)) if argument in STAND_INS else None
         whole += parser.parse(f"[{letters}]")[0][1] if letters else [(operation, argument)]
     return whole if ignores_case else compiler._optimize_charset(whole)[0]
+
+
+def fold(text: str) -> str:
+    """Return the text without case: any two characters that a pattern takes for the same are equal."""
+    if not text.isascii():
+        for letter, folded in _FOLD:
+            text = text.replace(letter, folded)
+    return text.lower()

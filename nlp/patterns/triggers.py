@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import ahocorasick
 
 from lexveil.nlp.patterns.known_shapes import read_pattern, read_shapes
-from lexveil.nlp.patterns.shapes import FEW, INFINITE, Shape, Trigger, fold
-from lexveil.nlp.patterns.syntax import compile_pattern
+from lexveil.nlp.patterns.shapes import FEW, INFINITE, Shape, Trigger
+from lexveil.nlp.patterns.syntax import compile_pattern, fold
 
 # A pattern that takes longer at its triggers, in microseconds for each character, is tried everywhere.
 _MOST_COSTLY = 0.045
