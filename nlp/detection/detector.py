@@ -18,7 +18,7 @@ from lexveil.nlp.citations import citations
 from lexveil.nlp.citations.cases import find_case_citations
 from lexveil.nlp.detection.language import SERVED_LANGUAGES, detect_language, select_rules
 from lexveil.nlp.detection.lists import StringLists
-from lexveil.nlp.detection.ordinary import drop_ordinary
+from lexveil.nlp.detection.ordinary import drop_lower_case, drop_ordinary
 from lexveil.nlp.detection.overlaps import drop_touching, resolve_overlaps
 from lexveil.nlp.detection.people import (
     complete_people,
@@ -171,7 +171,15 @@ class Detector:
         return [
             Detection(
                 tuple(
-                    _settle_document(document, capitals, spans, self._insists, self._lists, names, language)
+                    _settle_document(
+                        document,
+                        capitals,
+                        spans if self._serves(language) else drop_lower_case(capitals, spans),
+                        self._insists,
+                        self._lists,
+                        names,
+                        language,
+                    )
                 ),
                 language,
                 self._serves(language),

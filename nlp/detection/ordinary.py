@@ -114,6 +114,27 @@ def drop_ordinary(text: str, spans: Iterable[Span], language: str) -> list[Span]
     return [span for span in spans if not _is_ordinary_text(text, span, is_common)]
 
 
+def drop_lower_case(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Return the spans without those of a learned detector, most words of which have no capital.
+
+    They are for texts in a language that the detector does not know: of "wartość emitowana przez GPL po
+    otrzymaniu środków" it makes a company. The types are those of names, which have capitals everywhere.
+
+    Args:
+        text: normalized text, with capitals where a passage has none.
+        spans: findings in any order.
+    """
+    return [span for span in spans if not _is_mostly_lower(text, span)]
+
+
+def _is_mostly_lower(text: str, span: Span) -> bool:
+    if span.recognizer != LEARNED or span.type not in _TYPES - {"CASE_NUMBER"}:
+        return False
+    words = [word for word in _WORD.findall(text, span.start, span.end) if len(word) > 1]
+    capitals = sum(word[0].isupper() for word in words)
+    return not has_han(text[span.start : span.end]) and 2 * capitals < max(len(words), 1)
+
+
 def _is_ordinary_text(text: str, span: Span, is_common: Callable[[str], bool]) -> bool:
     # Chinese has no capitals, and its names have two characters.
     if span.recognizer not in _GUESSING or has_han(text[span.start : span.end]):

@@ -62,8 +62,8 @@ class CheckedText:
     Attributes:
         masked: the masked text.
         reasons: number of occurrences by reason: `string`, `surname`, `rule` and `revealed` for leftovers
-            (FAIL); `near`, `ambiguous`, `unseen`, `rare`, `case`, `language` and `reviewer` for what to check
-            (REVIEW); `repaired` counts leftovers that were masked.
+            (FAIL); `near`, `ambiguous`, `unseen`, `likely`, `rare`, `case`, `language` and `reviewer` for
+            what to check (REVIEW); `repaired` counts leftovers that were masked.
         doubts: where the leftovers are, in characters of the original text.
     """
 
@@ -365,7 +365,7 @@ class _PieceMasking:
 
 
 def _rank(doubt: Leftover) -> int:
-    return ("case", "rare", "near", "ambiguous", "unseen").index(doubt.reason)
+    return ("case", "rare", "likely", "near", "ambiguous", "unseen").index(doubt.reason)
 
 
 def _count_certain(left: Sequence[Leftover]) -> int:

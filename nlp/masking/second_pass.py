@@ -27,7 +27,9 @@ from lexveil.nlp.vocabulary import FOLDED_TITLES, JURISDICTIONS, LEGAL_WORDS
 if TYPE_CHECKING:
     from lexveil.nlp.recognizers.base import RuleRecognizer
 
-Reason = Literal["string", "surname", "rule", "revealed", "ambiguous", "near", "unseen", "rare", "case"]
+Reason = Literal[
+    "string", "surname", "rule", "revealed", "ambiguous", "near", "unseen", "likely", "rare", "case"
+]
 
 FATAL: frozenset[Reason] = frozenset({"string", "surname", "rule", "revealed"})
 """Reasons with which a document must not be published."""

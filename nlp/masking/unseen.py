@@ -4,8 +4,8 @@
 A second pass that looked for names as the first does would miss the same ones. The signs here are cheap and
 independent of it: a word beside a masked name, a word after a title, a role or a greeting, a first name from
 a public list, a word that English lacks (`rare_words`), and the surname of a masked person if the document also
-uses it as an ordinary word. A sign makes the verdict REVIEW. What is no ordinary word of the document is masked
-as well, unless it is only rare: a sign is rare in documents without a leak, so little is masked in vain, but
+uses it as an ordinary word. Where no sign suffices, all evidence together may (`name_evidence`). A sign makes the verdict REVIEW. What is no ordinary word of the document is masked
+as well, unless it is only rare or likely: a sign is rare in documents without a leak, so little is masked in vain, but
 where one name was missed, there may be others.
 """
 
@@ -20,6 +20,7 @@ from lexveil.nlp.entities.given_names import is_given_name, may_be_given_name
 from lexveil.nlp.letters import LOWER, UPPER, has_han
 from lexveil.nlp.masking.folding import fold_words
 from lexveil.nlp.masking.mask import MaskedText, Replacement
+from lexveil.nlp.masking.name_evidence import find_likely_names
 from lexveil.nlp.masking.readable_text import ReadableText
 from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.recognizers.person_continental import is_word_of_documents
@@ -90,14 +91,15 @@ class Unseen(NamedTuple):
         start: its start in the original.
         end: its end.
         reason: `ambiguous`: it is a masked person's surname and an ordinary word of the document; `rare`: the
-            language lacks it, but nothing else shows that it is a name; else `unseen`.
+            language lacks it, but nothing else shows that it is a name; `likely`: several weak signs together
+            do; else `unseen`.
         cued: a neighbor shows that it is a name even within law: a title, a role, a greeting, the other half
             of a masked name.
     """
 
     start: int
     end: int
-    reason: Literal["ambiguous", "rare", "unseen"]
+    reason: Literal["ambiguous", "likely", "rare", "unseen"]
     cued: bool
 
 
@@ -129,6 +131,12 @@ def find_unseen(
             Unseen(word.start, word.end, "unseen" if word.cued else "rare", False)
             for word in find_rare_words(text, lambda word: not lower.isdisjoint((word, *fold_words(word))))
             if word.text not in told and not kept_names >= {*fold_words(word.text)}
+        )
+        told = {text[one.start : one.end] for one in found}
+        found += (
+            Unseen(start, end, "likely", False)
+            for start, end in find_likely_names(text, lower)
+            if text[start:end] not in told and not kept_names >= {*fold_words(text[start:end])}
         )
     elif language == "de":
         found += (Unseen(*place, "rare", False) for place in find_foreign_letters(text))

@@ -162,6 +162,10 @@ _TITLES = frozenset(
 # Words that contracts define and then write with a capital. None is a usual name; a name may follow or precede.
 _DEFINED = frozenset(
     """
+    ci cię tobie wam wami was wasz wasza wasze waszego waszej waszemu waszym waszych waszą usłudze usłudzę
+    paese paesi informativa linee generali norme regole politica attività risoluzione suoi suo sua tuoi tuo tua vostro vostra vostri vostre noi voi
+    pays informations règles vous votre vos nous usted ustedes ud uds país países información normas reglas você vocês informações regras uw
+    account accounts web internet feedback software marketplace api vat iva tva btw visa pin see sepa eog rodo gdpr rgpd
     konta konto kontem kontu koncie konta kont spory sporu sporem sporów sporze spór strona strony stronę stroną stronie
     stron stronom stronami stronach danych danymi danym towar towary towaru towarów towarem zasady zasad zasadom
     zasadami zasadach ciebie cię tobą tobie państwa państwu państwem
@@ -194,6 +198,7 @@ _DEFINED = frozenset(
 # Polish declines them.
 _DEFINED_STEMS = tuple(
     """
+    twoi platform informacj prywatnoś niedozwolon kupon
     usług umow użytkown warunk warunek treśc treść regulamin witryn portal oprogramowan produkt serwis dostawc licencj
     postanowie materiał podmiot wytyczn polityk polityc aplikacj sprzedawc sprzedając kupując konsument klient płatnoś
     zamówie internet spółk spółc aktualizacj odpowiedzialno zakwaterowan załącznik artykuł procedur niniejsz wszelk

@@ -220,6 +220,21 @@ def is_followed_by_act(text: str, end: int) -> bool:
     return _AFTER.match(text, end) is not None
 
 
+def is_after_cue(before: str) -> bool:
+    """Return True if a text ends with what precedes people: "told", "the account of", "her brother"."""
+    return _BEFORE.search(before) is not None
+
+
+def is_after_article(text: str, start: int) -> bool:
+    """Return True if a word that starts at `start` follows an article, which names do not."""
+    return _ARTICLE.search(text, max(0, start - _ARTICLE_REACH), start) is not None
+
+
+def find_words(text: str) -> Iterator[re.Match[str]]:
+    """Yield the words that begin with a capital and the long ones in capitals, without parts of addresses."""
+    yield from _WORD.finditer(text)
+
+
 def find_rare_words(text: str, is_lower: Callable[[str], bool]) -> list[RareWord]:
     """Return the words of an English text that are probably names because the language lacks them.
 
@@ -249,7 +264,7 @@ def find_foreign_letters(text: str) -> Iterator[tuple[int, int]]:
         text: normalized text with `CUT` in place of what is masked.
     """
     for match in _NOT_GERMAN.finditer(text):
-        if not _is_gloss(text, *match.span()):
+        if not is_gloss(text, *match.span()):
             yield match.span()
 
 
@@ -278,15 +293,15 @@ def _find_rare_words(text: str, is_lower: Callable[[str], bool]) -> Iterator[Rar
             name = kinds[word] == "name"
             sure = inverted or (acts and (name or match.start() in follow)) or (name and signed)
             # To search for what introduces a person takes longest.
-            named = sure or (within and (acts or name) and _BEFORE.search(before))
+            named = sure or (within and (acts or name) and is_after_cue(before))
             if named:
                 yield _widen(text, match.start(), inverted or match.end(), {*pairs, *follow.values()})
             continue
-        introduced = _BEFORE.search(before) is not None
+        introduced = is_after_cue(before)
         paired = match.start() in pairs
         if word.isupper() and not paired and not (introduced and before[-2:-1].islower()):
             continue  # in a passage of capitals, a single one may be any word
-        if not word.isupper() and not (introduced or acts) and _is_foreign(text, *match.span()):
+        if not word.isupper() and not (introduced or acts) and is_foreign(text, *match.span()):
             continue
         if introduced or inverted or signed or (acts and (within or paired or len(word) > 2)):
             yield _widen(text, match.start(), inverted or match.end(), {*pairs, *follow.values()})
@@ -314,7 +329,7 @@ def _select_words(text: str, is_lower: Callable[[str], bool]) -> tuple[dict[str,
             kinds[word] = "known" if known else kind
         if kinds[word] != "known":
             words.append(match)
-    terms = {m.group() for m in words if _ARTICLE.search(text, max(0, m.start() - _ARTICLE_REACH), m.start())}
+    terms = {m.group() for m in words if is_after_article(text, m.start())}
     return kinds, [m for m in words if m.group() not in terms]
 
 
@@ -346,7 +361,7 @@ def _classify(word: str) -> _Kind:
     lists of names nor among the ordinary words.
     """
     parts = _split_parts(word)
-    if not any(len(part) < 2 or is_no_name(part) or _is_english(part) for part in parts):
+    if not any(len(part) < 2 or is_no_name(part) or is_english(part) for part in parts):
         return "rare"
     folded = word.casefold()
     if is_no_name(folded):
@@ -361,7 +376,8 @@ def _split_parts(word: str) -> list[str]:
     return _PART.findall(re.sub(r"['’]s?\Z", "", word).casefold().replace("\u0307", ""))
 
 
-def _is_english(word: str) -> bool:
+def is_english(word: str) -> bool:
+    """Return True for a folded word, or the plural of one, that the vocabulary of English has."""
     if _ENGLISH.search(word):
         return True
     stems = {word, word.removesuffix("s")}
@@ -371,7 +387,12 @@ def _is_english(word: str) -> bool:
 
 
 def _is_name(word: str) -> bool:
-    return is_given_name(word) or word in _load_surnames()
+    return is_given_name(word) or is_common_surname(word)
+
+
+def is_common_surname(word: str) -> bool:
+    """Return True for a folded word that is a common surname where English is written."""
+    return word in _load_surnames()
 
 
 @cache
@@ -398,15 +419,15 @@ def _is_thing(text: str, match: re.Match[str], before: str, kinds: Mapping[str, 
     return word in _PLACES if last.group(2) else not may_be_given_name(word)
 
 
-def _is_foreign(text: str, start: int, end: int) -> bool:
+def is_foreign(text: str, start: int, end: int) -> bool:
     """Return True for a term of another language: in brackets, in quotation marks, amid words of its kind."""
     around = _LOWER_WORD.findall(text, max(0, start - _AROUND), end + _AROUND)
-    if not _FOREIGN.isdisjoint(around) or sum(map(_is_english, around)) < _MOSTLY * len(around):
+    if not _FOREIGN.isdisjoint(around) or sum(map(is_english, around)) < _MOSTLY * len(around):
         return True
-    return _is_gloss(text, start, end)
+    return is_gloss(text, start, end)
 
 
-def _is_gloss(text: str, start: int, end: int) -> bool:
+def is_gloss(text: str, start: int, end: int) -> bool:
     """Return True for what stands in brackets or quotation marks."""
     before = text[max(0, start - _LONGEST_GLOSS) : start]
     opening = max(before.rfind("("), before.rfind("["))

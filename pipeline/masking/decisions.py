@@ -45,6 +45,7 @@ REASONS: Mapping[str, str] = {
     "ambiguous": "words that may be a masked name",
     "case": "passages without capitals, where names are easily missed",
     "unseen": "words that look like a name",
+    "likely": "words that are probably names, by all signs together",
     "rare": "words that the language lacks, which may be names",
     "language": "no detector covers this language",
     "reviewer": "left readable by a reviewer",

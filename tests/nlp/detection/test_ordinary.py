@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.detection.ordinary import drop_ordinary
+from lexveil.nlp.detection.detector import Detector
+from lexveil.nlp.detection.ordinary import drop_lower_case, drop_ordinary
 from lexveil.nlp.ordinary_words import is_ordinary
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span
@@ -66,3 +67,31 @@ def test_frequent_names_are_no_ordinary_words() -> None:
     assert [name for name in names.split() if is_ordinary(name)] == []
     assert is_ordinary("overdue")
     assert is_ordinary("courts")
+
+
+@pytest.mark.parametrize(
+    ("text", "piece", "kept"),
+    [
+        (
+            "Oznacza wartość emitowaną przez GPL po otrzymaniu środków.",
+            "wartość emitowaną przez GPL po",
+            False,
+        ),
+        ("Il cliente può consentire ad altri di accedere.", "può consentire ad altri", False),
+        ("El Banco de la Nación pagó.", "Banco de la Nación", True),
+        ("Firma Quornia Sp. z o.o. zapłaciła.", "Quornia Sp. z o.o.", True),
+        ("被告某某公司到庭。", "某某公司", True),
+    ],
+)
+def test_half_sentences_without_capitals_are_no_names_in_unknown_languages(
+    text: str, piece: str, kept: bool
+) -> None:
+    start = text.index(piece)
+    span = Span(start, start + len(piece), "ORGANIZATION", 0.9, LEARNED)
+    assert drop_lower_case(text, [span]) == ([span] if kept else [])
+
+
+def test_light_masks_no_half_sentence_of_a_short_polish_document() -> None:
+    text = "Pieniądz elektroniczny oznacza wartość pieniężną emitowaną przez GPL po otrzymaniu środków."
+    found = Detector.load("light").detect(text)
+    assert not [span for span in found if " " in text[span.start : span.end]]
