@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <immintrin.h>
-#if defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#if defined(__linux__) && !defined(__clang__) && __GNUC__ >= 11
 #define AMX 1
 #include <sys/syscall.h>
 #include <unistd.h>
