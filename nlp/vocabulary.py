@@ -103,6 +103,8 @@ LEGAL_WORDS: frozenset[str] = frozenset(
 
 # The rules that all languages share in which names, and few other words, have a capital (ISO 639: "multiple").
 CONTINENTAL = "mul"
+# The same rules, for a language that no learned detector knows (ISO 639: "undetermined").
+UNKNOWN = "und"
 
 # Words of legal drafting that are also personal names: they count as names where a name is expected.
 AMBIGUOUS_NAMES: frozenset[str] = frozenset(

@@ -11,7 +11,7 @@ _RARE = "|".join(
     name.replace("_", " ")
     for name in """
     Anisminic Anns Anton_Piller Apprendi Ashwander Batson Bivens Bolam Bolitho Bosman Boykin Briginshaw Browne_v_Dunn Bruton
-    Burchell Calderbank Caparo Carltona Celotex Chevron Chhabra Chorzów Colorado_River Costeja Daubert Donoghue Factortame Faretta Foss_v_Harbottle Francovich Garrity Giglio Gillick Gladue Hedley_Byrne
+    Burchell Calderbank Caparo Carltona Celotex Chevron Chhabra Chorzów Colorado_River Costeja Crummey Daubert Donoghue Factortame Faretta Foss_v_Harbottle Francovich Garrity Giglio Gillick Gladue Hedley_Byrne
     Henthorn Iqbal Jackson_v_Denno Jencks Jones_v_Kernott Kastigar Ladd_v_Marshall Lanham Mareva Massiah McDonnell_Douglas McNaghten
     M'Naghten Marleasing Meroni Miranda Monell Noerr-Pennington Norwich_Pharmacal Pepper_v_Hart Pitchess Polkey Quistclose Rooker-Feldman
     Rylands_v_Fletcher SAAMCO Salduz Schrems Sidaway Stinchcombe Tarasoff Twombly Upjohn Wednesbury Zubulake

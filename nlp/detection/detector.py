@@ -34,6 +34,7 @@ from lexveil.nlp.recognizers.own_rules import NO_RULES, OwnRules, compute_rules_
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.taggers.casing import capitalize_lower_passages, read_scanned_letters
 from lexveil.nlp.text import NormalizedText, Span
+from lexveil.nlp.vocabulary import CONTINENTAL, UNKNOWN
 
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer
@@ -160,7 +161,7 @@ class Detector:
                 window.start,
                 window.text,
                 cased[index][window.start : window.start + len(window.text)],
-                select_rules(window.text, language),
+                self._select_rules(window.text, language),
             )
             for index, (document, language) in enumerate(zip(documents, languages, strict=True))
             for window in split_windows(document.text)
@@ -188,6 +189,13 @@ class Detector:
                 documents, cased, found, languages, known or [()] * len(texts), strict=True
             )
         ]
+
+    def _select_rules(self, text: str, main: str) -> tuple[str, ...]:
+        """Return the languages whose rules read a part of a document in the language `main`."""
+        languages = select_rules(text, main)
+        if CONTINENTAL in languages and not self._serves(main):
+            return tuple(UNKNOWN if language == CONTINENTAL else language for language in languages)
+        return languages
 
     def _serves(self, language: str) -> bool:
         return self._any_language or language in self._served or not language

@@ -47,12 +47,16 @@ def enters(start: int, end: int, ranges: Sequence[tuple[int, int]]) -> bool:
 def resolve_overlaps(text: str, spans: Iterable[Span]) -> list[Span]:
     """Return sorted spans without overlaps: the sure before the guessed, the longer first, then by score.
 
+    What is a date and more, such as a birth date, is not just a date.
+
     Where a losing span reaches beyond the winner, the rest of it is kept: no character that any recognizer
     found becomes readable.
     """
     accepted: list[Span] = []
     starts: list[int] = []
-    order = sorted(set(spans), key=lambda s: (_is_guess(s), s.start - s.end, -s.score, *_order(s)))
+    order = sorted(
+        set(spans), key=lambda s: (_is_guess(s), s.start - s.end, s.type == "DATE", -s.score, *_order(s))
+    )
     for span in order:
         first = max(0, bisect_right(starts, span.start) - 1)
         near = accepted[first : bisect_left(starts, span.end, first)]

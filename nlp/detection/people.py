@@ -127,6 +127,7 @@ _PARTS_BEFORE = re.compile(rf"(?<![\w'.-])(?:(?:[{UPPER}][^\W\d_]+-)+|(?:[ODÓ]|
 _PARTS_AFTER = re.compile(rf"(?:-[{UPPER}][^\W\d_]+)+(?!\w)")
 _LONGEST_PARTS = 48
 _PREFIXES = frozenset("non anti pro ex pre post co inter intra trans mid vice sub all self pan".split())  # noqa: SIM905
+_SAYS = re.compile(rf" [{LOWER}]")
 # Between two parts of one name on one line.
 _JOINT = re.compile(r"[ -]|(?: [A-Z]\.)? ")
 
@@ -172,6 +173,8 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
             )
             rest = _REST.match(text, span.end) or _find_next_line(text, span, language)
             start, end = title.end() if title else span.start, rest.end() if rest else span.end
+            if text.endswith(" I", start, end) and _SAYS.match(text, end):  # "tell Ada I said so"
+                end -= 2
             family = (
                 _find_family_name(text, span, before) if span.recognizer == LEARNED and not title else None
             )

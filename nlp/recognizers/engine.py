@@ -53,7 +53,7 @@ from lexveil.nlp.recognizers.speaker import SpeakerRecognizer
 from lexveil.nlp.recognizers.tagger import TaggerRecognizer
 from lexveil.nlp.taggers.contract import Tagger
 from lexveil.nlp.text import Span
-from lexveil.nlp.vocabulary import CONTINENTAL
+from lexveil.nlp.vocabulary import CONTINENTAL, UNKNOWN
 
 _ANY_LANGUAGE = (
     FieldRecognizer,
@@ -106,6 +106,7 @@ _BY_LANGUAGE: dict[str, tuple[type[EntityRecognizer], ...]] = {
         LatinPersonInChineseRecognizer,
     ),
 }
+_BY_LANGUAGE[UNKNOWN] = _BY_LANGUAGE[CONTINENTAL]
 
 
 class TaggerEngine(NlpEngine):
@@ -253,6 +254,8 @@ def taggers_by_language(taggers: Sequence[Tagger]) -> dict[str, Tagger]:
         known = tagger.languages if tagger.languages is not None else set(_BY_LANGUAGE)
         languages = {language if language in _BY_LANGUAGE else CONTINENTAL for language in known}
         by_language.update(dict.fromkeys(languages, tagger))
+    if CONTINENTAL in by_language:
+        by_language[UNKNOWN] = by_language[CONTINENTAL]
     return by_language
 
 
@@ -283,6 +286,7 @@ def _choose_rules(language: str, tagger: Tagger | None) -> Iterator[type[EntityR
 
     Rules by capitals alone are for what no detector knows, and for those who would rather mask too much.
     """
-    known = tagger is not None and tagger.languages is not None and not tagger.insists
+    learned = tagger is not None and tagger.languages is not None and not tagger.insists
+    known = learned and language != UNKNOWN
     for recognizer in _BY_LANGUAGE[language]:
         yield CuedPersonRecognizer if known and recognizer is ContinentalPersonRecognizer else recognizer

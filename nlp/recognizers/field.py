@@ -28,7 +28,7 @@ _FIELDS = frozenset(
 _ROLES = frozenset(
     """
     employee employees manager supervisor tenant tenants claimant defendant applicant respondent creditor debtor client patient witness person persons
-    guarantor beneficiary shareholder director member author custodian recipient sender contact buyer seller payee
+    dependant dependants dependent guarantor beneficiary shareholder director member author custodian recipient sender contact buyer seller payee
     mitarbeiter mitarbeiterin arbeitnehmer gläubiger schuldner mieter mandant patient zeuge gesellschafter geschäftsführer
     créancier créanciers salarié locataire associé témoin débiteur creditore creditori debitore dipendente socio teste
     acreedor deudor empleado socio testigo credor devedor empregado sócio testemunha schuldeiser werknemer huurder getuige

@@ -21,10 +21,11 @@ from lexveil.nlp.entity_types import ENTITY_TYPES, FOREIGN_TYPES, NOT_PERSONAL
 from lexveil.nlp.letters import HAN, SPACED_WORD
 from lexveil.nlp.recognizers.own_rules import SOURCE, OwnRules, OwnRulesError, find_entry_point, read_file
 from lexveil.nlp.recognizers.scores import RESERVED
-from lexveil.nlp.vocabulary import CONTINENTAL
+from lexveil.nlp.vocabulary import CONTINENTAL, UNKNOWN
 
-_OWN = frozenset({"en", "de", "zh"})  # the other languages share the rules of CONTINENTAL
-_ANY_LANGUAGE = (*sorted(_OWN), CONTINENTAL)
+_OWN = frozenset({"en", "de", "zh"})  # the other languages share rules
+_SHARED = (CONTINENTAL, UNKNOWN)
+_ANY_LANGUAGE = (*sorted(_OWN), *_SHARED)
 _DEFAULT_LANGUAGE = "en"  # Presidio's default for a class that names no language
 # Presidio's adapters of models, which the learned detector replaces.
 _ADAPTERS = frozenset({"SpacyRecognizer", "StanzaRecognizer", "TransformersRecognizer"})
@@ -108,7 +109,7 @@ def load_recognizers(rules: OwnRules) -> list[EntityRecognizer]:
         where = f"recognizers: {name}"
         inner = _create(where, _find_class(where, name))
         stated = inner.supported_language
-        languages = _ANY_LANGUAGE if stated == _DEFAULT_LANGUAGE else (_to_own_language(stated),)
+        languages = _ANY_LANGUAGE if stated == _DEFAULT_LANGUAGE else _list_rules(stated)
         loaded += [_adapt(where, inner, language, types) for language in languages]
     for name in rules.files:
         where = f"recognizer_files: {name}"
@@ -177,7 +178,8 @@ def _read_yaml(where: str, name: str) -> Iterator[tuple[EntityRecognizer, str]]:
         if isinstance(recognizer, RemoteRecognizer):
             raise OwnRulesError(f"{where}: {recognizer.name} sends texts to a service")
         if type(recognizer).__name__ not in _ADAPTERS:
-            yield recognizer, _to_own_language(recognizer.supported_language)
+            for language in _list_rules(recognizer.supported_language):
+                yield recognizer, language
 
 
 def _list_languages(content: Any) -> set[str]:
@@ -198,8 +200,9 @@ def _check_patterns(recognizers: Sequence[EntityRecognizer]) -> None:
                 regex.compile(pattern.regex, flags=recognizer.global_regex_flags or 0)
 
 
-def _to_own_language(language: str) -> str:
-    return language if language in _OWN else CONTINENTAL
+def _list_rules(language: str) -> tuple[str, ...]:
+    """Return the languages of our rules beside which a recognizer for a language runs."""
+    return (language,) if language in _OWN else _SHARED
 
 
 def _adapt(where: str, inner: EntityRecognizer, language: str, types: Mapping[str, str]) -> EntityRecognizer:

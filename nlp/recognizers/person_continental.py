@@ -376,6 +376,8 @@ def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
 def _is_cued(text: str, start: int) -> bool:
     """Return True if a title or a role comes right before."""
     before = text[max(0, start - 32) : start]
+    if before.endswith(": "):  # a label begins with a capital
+        before = before.lower()
     return _CUE.search(before) is not None or _CUE.search(to_latin(before)) is not None
 
 

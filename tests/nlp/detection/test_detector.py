@@ -355,6 +355,22 @@ def test_a_language_is_served_by_a_tagger_that_knows_it(
     assert found.served == served
 
 
+def test_rules_by_capitals_read_what_no_tagger_knows() -> None:
+    """Beside a tagger that knows the language, a capital alone proves nothing."""
+    turkish = "Tanık dün mahkemede ifade verdi ve evin önünde Yavuzer Demirkan ile konuştuğunu açıkça söyledi."
+    tagger = WordTagger("nobody", languages=frozenset({"en", "fr"}))
+    (found,) = Detector(tagger).detect_many([turkish], "tr")
+    assert [turkish[s.start : s.end] for s in found.spans] == ["Yavuzer Demirkan"]
+    (found,) = Detector(tagger).detect_many([turkish], "fr")
+    assert found.spans == ()
+
+
+def test_a_pronoun_is_no_part_of_the_name_before_it() -> None:
+    text = "Oh, and tell Gaz I said hi to the other people in the flat above."
+    tagger = WordTagger("Gaz I", "PERSON", languages=frozenset({"en"}))
+    assert [text[s.start : s.end] for s in Detector(tagger).detect(text)] == ["Gaz"]
+
+
 @pytest.mark.parametrize(
     ("score", "insists", "found"),
     [(0.6, False, []), (0.6, True, ["Harbor", "Harbor"]), (0.9, False, ["Harbor", "Harbor"])],

@@ -69,8 +69,16 @@ def test_a_rule_decides_the_type_and_a_model_may_add_characters() -> None:
         (find(TEXT, "Margaret", "PERSON", 0.8), find(TEXT, "Margaret", "LOCATION", 0.9), "LOCATION"),
         (find(TEXT, "Margaret", "PERSON", 0.7), find(TEXT, "Margaret", "LOCATION", 0.8), "LOCATION"),
         (find(TEXT, "Margaret", "PERSON", 1.0, LEARNED), find(TEXT, "Margaret", "LOCATION", 0.8), "LOCATION"),
+        (find(TEXT, "1:19", "DATE", 0.98, RULE), find(TEXT, "1:19", "BIRTH_DATE", 0.95), "BIRTH_DATE"),
     ],
-    ids=["longer", "surer", "surer, the other way round", "sure before guessed", "rule before model"],
+    ids=[
+        "longer",
+        "surer",
+        "surer, the other way round",
+        "sure before guessed",
+        "rule before model",
+        "more than a date",
+    ],
 )
 def test_one_of_two_findings_wins(first: Span, second: Span, winner: str) -> None:
     assert {kind for _, kind in settle(TEXT, first, second)} == {winner}
