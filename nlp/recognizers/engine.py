@@ -255,7 +255,7 @@ def taggers_by_language(taggers: Sequence[Tagger]) -> dict[str, Tagger]:
         languages = {language if language in _BY_LANGUAGE else CONTINENTAL for language in known}
         by_language.update(dict.fromkeys(languages, tagger))
     if CONTINENTAL in by_language:
-        by_language[UNKNOWN] = by_language[CONTINENTAL]
+        by_language.setdefault(UNKNOWN, by_language[CONTINENTAL])
     return by_language
 
 

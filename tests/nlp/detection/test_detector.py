@@ -357,7 +357,9 @@ def test_a_language_is_served_by_a_tagger_that_knows_it(
 
 def test_rules_by_capitals_read_what_no_tagger_knows() -> None:
     """Beside a tagger that knows the language, a capital alone proves nothing."""
-    turkish = "Tanık dün mahkemede ifade verdi ve evin önünde Yavuzer Demirkan ile konuştuğunu açıkça söyledi."
+    turkish = (
+        "Tanık dün mahkemede ifade verdi ve evin önünde Yavuzer Demirkan ile konuştuğunu açıkça söyledi."
+    )
     tagger = WordTagger("nobody", languages=frozenset({"en", "fr"}))
     (found,) = Detector(tagger).detect_many([turkish], "tr")
     assert [turkish[s.start : s.end] for s in found.spans] == ["Yavuzer Demirkan"]

@@ -75,12 +75,13 @@ def test_the_first_detector_that_supports_a_language_has_it() -> None:
         "de": german,
         "en": any_language,
         "mul": any_language,
+        "und": any_language,
         "zh": any_language,
     }
     assert taggers_by_language([any_language, german])["de"] is any_language
     # French has no rules of its own: its texts are read with those of all such languages.
     assert taggers_by_language([french, any_language])["mul"] is french
-    assert taggers_by_language([french]) == {"mul": french}
+    assert taggers_by_language([french]) == {"mul": french, "und": french}
     assert taggers_by_language([]) == {}
 
 
@@ -99,7 +100,7 @@ def test_the_engine_answers_presidio() -> None:
     engine = TaggerEngine({})
     engine.load()
     assert engine.is_loaded()
-    assert engine.get_supported_languages() == ["de", "en", "mul", "zh"]
+    assert engine.get_supported_languages() == ["de", "en", "mul", "und", "zh"]
     assert engine.get_supported_entities() == list(ENTITY_TYPES)
     assert not engine.is_stopword("the", "en")
     assert not engine.is_punct(".", "en")
