@@ -219,6 +219,9 @@ class Stage:
 
 def prepare(folder: Path, protection: Protection = "sum") -> Stage:
     """Deal out synthetic records to three offices that sign an agreement."""
+    from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
+
+    keep_model_libraries_out_of_presidio()  # as the command does
     from lexveil.pipeline.joint.rehearsal import prepare_rehearsal
     from lexveil.pipeline.settings import load_settings
 

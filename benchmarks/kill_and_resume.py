@@ -343,6 +343,9 @@ def _load_models(job: Job) -> None:
     import sklearn.metrics
     import tenseal
 
+    from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
+
+    keep_model_libraries_out_of_presidio()  # as the command and its workers do
     import lexveil.flows.runners.pool
     import lexveil.pipeline.job
     from lexveil.nlp.detection.detector import Detector

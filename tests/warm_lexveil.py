@@ -57,6 +57,9 @@ def make_client(address: str) -> str:
 
 def _warm_up() -> None:
     """Load what most commands load, and compute what depends on public data only."""
+    from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
+
+    keep_model_libraries_out_of_presidio()  # as the command does
     import dp_accounting.pld  # noqa: F401
     import duckdb  # noqa: F401
     import scipy.stats  # noqa: F401

@@ -43,6 +43,9 @@ SCRIPT = """
 import functools, json, os, sys, threading, time
 from pathlib import Path
 
+from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
+
+keep_model_libraries_out_of_presidio()  # as the command does
 import runner_work
 from lexveil.flows.main import run_as_task
 from lexveil.flows.runners.tasks import shard_tasks

@@ -34,6 +34,9 @@ SCORED, SCORE_EPSILON = "once", 2.0
 def script(folder: Path) -> dict[str, Any]:
     import torch
 
+    from lexveil.nlp.recognizers.presidio_import import keep_model_libraries_out_of_presidio
+
+    keep_model_libraries_out_of_presidio()  # as the command does
     torch.set_num_threads(1)  # forked processes have no others
     write_records(folder / "records.jsonl", 48)
     return {case: run(folder, case) for case in CASES}
