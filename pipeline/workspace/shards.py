@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.records import ForEach, Manifest, Shard, ShardResult, Work
 from lexveil.pipeline.workspace import tables
-from lexveil.pipeline.workspace.storage import read_json, write_json
+from lexveil.pipeline.workspace.storage import read_json, write_bytes
 
 _FACTS = {
     "settings": "the settings",
@@ -39,7 +40,10 @@ def write_manifest(
     """
     known = _read_facts(folder) if facts is None else facts
     content: dict[str, Any] = {"stage": stage, "shards": [result.to_json() for result in shards]}
-    write_json(folder / _MANIFEST, content if known is None else {**content, "facts": dict(known)})
+    whole = content if known is None else {**content, "facts": dict(known)}
+    # Without indents: Python's encoder in C writes none, and the one that does is three times as slow.
+    compact = json.dumps(whole, separators=(",", ":"), sort_keys=True)
+    write_bytes(folder / _MANIFEST, f"{compact}\n".encode())
 
 
 def run_stage(

@@ -387,6 +387,16 @@ class TestRunStage:
             monkeypatch.setattr(os, name, refuse)
         Worker(tmp_path)(shards("a", "B")[1])
 
+    def test_an_indented_manifest_of_an_earlier_version_is_read_and_becomes_one_line(
+        self, tmp_path: Path
+    ) -> None:
+        first, _ = finish(tmp_path, shards("a", "b"))
+        path = tmp_path / "_manifest.json"
+        write_json(path, read_json(path))
+        assert read_manifest(tmp_path, "stage") == Manifest("stage", first.shards)
+        assert finish(tmp_path, shards("a", "b")) == (Manifest("stage", first.shards, 0), [])
+        assert path.read_bytes().count(b"\n") == 1
+
     def test_a_broken_manifest_is_made_anew(self, tmp_path: Path) -> None:
         first, _ = finish(tmp_path, shards("a"))
         (tmp_path / "_manifest.json").write_text('{"shards": [{"ind')
