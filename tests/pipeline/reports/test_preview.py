@@ -64,7 +64,10 @@ def test_a_preview_of_a_known_workspace_changes_none_of_its_files(
     assert contents(tmp_path) == before
 
 
-def test_what_may_be_a_mistake_is_said(tmp_path: Path, write_jsonl: WriteJsonl) -> None:
+def test_what_may_be_a_mistake_is_said(
+    tmp_path: Path, write_jsonl: WriteJsonl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "explain_absence", lambda: "")  # whatever this processor can do
     found = preview_run(tmp_path / "workspace", load_settings(), [write_jsonl(records(labeled=False))])
     assert (found.unit, found.objective, found.epsilon) == ("document", None, 0.0)
     assert found.may_name_owners == ("matter_id", "meta.client")
