@@ -4,9 +4,10 @@ Usage: `python -m lexveil.nlp.detector_training light --gold FILE... --out FOLDE
 
 FILE is TAB's JSON or span-JSONL (see `lexveil.nlp.evaluation.gold`). `--decisions` takes a review folder,
 whose gold files hold the decisions of reviewers. Operating points are chosen by cross-validation on the
-documents of the first FILE. `german` and `multilingual` learn from FILE and from sentences with Faker's
-names. `chinese` learns from FILE with invented names and from sentences of our own; `--lexicon` is a
-dictionary in jieba's format. The same seed gives the same detector on one machine.
+documents of the first FILE. `english` is a token classifier over the encoder of English features. `german`
+and `multilingual` learn from FILE and from sentences with Faker's names. `chinese` learns from FILE with
+invented names and from sentences of our own; `--lexicon` is a dictionary in jieba's format. The same seed
+gives the same detector on one machine.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def train_light(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m lexveil.nlp.detector_training", description=__doc__)
-    parser.add_argument("model", choices=("light", "german", "chinese", "default", "multilingual"))
+    parser.add_argument("model", choices=("light", "german", "chinese", "english", "multilingual"))
     parser.add_argument("--gold", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--decisions", type=Path, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")

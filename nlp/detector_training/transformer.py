@@ -1,4 +1,4 @@
-"""Train the adapter of the `default` detector on the public encoder."""
+"""Train a detector: an adapter on a public encoder."""
 
 from __future__ import annotations
 

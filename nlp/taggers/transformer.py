@@ -1,4 +1,4 @@
-"""Token classifiers as learned detectors: the shipped `default`, or one provided by the user."""
+"""Token classifiers as learned detectors: the shipped `multilingual`, or one provided by the user."""
 
 from __future__ import annotations
 
@@ -164,17 +164,8 @@ class TokenClassifier:
                 yield Span(start, stop, kind_name, min(score, 1.0), type(self).__name__)
 
 
-def load_default(sensitivity: Sensitivity = "balanced") -> TokenClassifier:
-    """Load the shipped classifier: built at first use (some seconds), then read from the user's cache.
-
-    Raises:
-        TaggerError: it cannot be used.
-    """
-    return _load_adapter(WEIGHTS / "default", sensitivity)
-
-
 def load_multilingual(sensitivity: Sensitivity = "balanced") -> TokenClassifier:
-    """Load the shipped multilingual classifier; see `load_default`.
+    """Load the shipped classifier: built at first use (some seconds), then read from the user's cache.
 
     Raises:
         TaggerError: it cannot be used.

@@ -24,7 +24,7 @@ from lexveil.nlp.taggers.card import ADAPTER, CARD, public_folder
 from lexveil.nlp.taggers.contract import WEIGHTS, TaggerError
 from lexveil.nlp.taggers.pieces import find_handovers, plan_stretches, pool_words
 from lexveil.nlp.taggers.quantized import merge_adapter
-from lexveil.nlp.taggers.transformer import TokenClassifier, load_default, load_folder, load_pieces
+from lexveil.nlp.taggers.transformer import TokenClassifier, load_folder, load_multilingual, load_pieces
 from lexveil.nlp.text import NormalizedText, Span
 
 ROOT = Path(__file__).parents[3]
@@ -102,8 +102,7 @@ def covered(spans: Sequence[Span], start: int, end: int) -> bool:
 
 
 def test_the_shipped_weights_find_the_people_of_a_document() -> None:
-    tagger = load_default("balanced")
-    assert tagger.languages == frozenset({"en"})
+    tagger = load_multilingual("balanced")
     texts = [document for document in documents(12, seed=3) if document.lang == "en"][:6]
     found = tagger.tag([NormalizedText.of(document.text).text for document in texts])
     people = [
@@ -118,13 +117,12 @@ def test_the_shipped_weights_find_the_people_of_a_document() -> None:
 
 def test_the_strict_point_finds_no_less() -> None:
     text = next(document.text for document in documents(5, seed=4) if document.lang == "en")
-    (balanced,), (strict,) = (load_default(point).tag([text]) for point in ("balanced", "strict"))
+    (balanced,), (strict,) = (load_multilingual(point).tag([text]) for point in ("balanced", "strict"))
     assert sum(s.end - s.start for s in strict) >= sum(s.end - s.start for s in balanced) > 0
 
 
-@pytest.mark.parametrize("name", ["default", "multilingual"])
-def test_what_ships_is_small_and_tells_what_it_was_made_of(name: str) -> None:
-    folder = WEIGHTS / name
+def test_what_ships_is_small_and_tells_what_it_was_made_of() -> None:
+    folder = WEIGHTS / "multilingual"
     assert sum(path.stat().st_size for path in folder.iterdir()) < 5 << 20
     about = json.loads((folder / CARD).read_text(encoding="utf-8"))["about"]
     assert {"seed", "data", "evaluation", "not_tested_on"} <= about.keys()
