@@ -20,6 +20,7 @@ from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span, find_line
 from lexveil.nlp.vocabulary import (
     COURTESY_TITLES,
+    FOLDED_GENERATIONS,
     FORM_LABELS,
     JURISDICTIONS,
     LEGAL_WORDS,
@@ -127,6 +128,7 @@ _PARTS_BEFORE = re.compile(rf"(?<![\w'.-])(?:(?:[{UPPER}][^\W\d_]+-)+|(?:[ODÓ]|
 _PARTS_AFTER = re.compile(rf"(?:-[{UPPER}][^\W\d_]+)+(?!\w)")
 _LONGEST_PARTS = 48
 _PREFIXES = frozenset("non anti pro ex pre post co inter intra trans mid vice sub all self pan".split())  # noqa: SIM905
+_OF_STATE = re.compile(r"(?i)(?:(?:of|the|state|commonwealth|people)\s+)+")
 _SAYS = re.compile(rf" [{LOWER}]")
 # Between two parts of one name on one line.
 _JOINT = re.compile(r"[ -]|(?: [A-Z]\.)? ")
@@ -152,7 +154,7 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
         if word[0].isupper() and len(word) > 2 and word.lower() not in _NO_NAMES
     }
     result: list[Span] = []
-    spans = [span for span in spans if not _is_no_name(text, span)]
+    spans = [_place_state(text, span) for span in spans if not _is_no_name(text, span)]
     for index, span in enumerate(spans):
         before = result[-1] if result else None
         after = spans[index + 1] if index + 1 < len(spans) else None
@@ -282,6 +284,8 @@ def _is_no_name(text: str, span: Span) -> bool:
     if span.recognizer != LEARNED or span.type not in _NAMES:
         return False
     word = text[span.start : span.end].rstrip(".")
+    if word.casefold() in FOLDED_GENERATIONS:  # "Ada Roe, Jr."
+        return True
     return word in _CONNECTIVES or (word[:1].isupper() and word.casefold() in _TITLES)
 
 
@@ -399,6 +403,21 @@ def _begins_with_given_name(text: str, span: Span) -> bool:
     named = bool(words) and span.type in _NAMES and is_given_name(words[0].casefold())
     # A first name alone is nobody's if the text says whose: "Sandeep's lads".
     return named and (len(words) > 1 or text[span.end : span.end + 2] in ("'s", "’s"))
+
+
+def _place_state(text: str, span: Span) -> Span:
+    """Return a state that a learned detector found as a place, whatever it took it for.
+
+    "OF THE NORTH CAROLINA" is one. "Georgia" alone may be somebody.
+    """
+    if span.recognizer != LEARNED or span.type not in (*_NAMES, "LOCATION"):
+        return span
+    before = _OF_STATE.match(text, span.start, span.end)
+    start = before.end() if before else span.start
+    words = [word.casefold() for word in _WORD.findall(text, start, span.end)]
+    if " ".join(words) not in JURISDICTIONS or (len(words) == 1 and before is None):
+        return span
+    return replace(span, start=start, type="LOCATION")
 
 
 def _may_be_person(text: str, span: Span) -> bool:

@@ -33,6 +33,8 @@ ROLES: tuple[str, ...] = (
 )
 ROLE_TYPES: frozenset[str] = frozenset({"PERSON", "ORGANIZATION"})
 
+_SHARED = frozenset({"counsel", "judge"})
+
 _BEFORE, _AFTER, _CAPTION = 90, 60, 1500
 # Text that may stand between a cue and its name.
 _TITLES = rf"(?:(?<!\w)(?:{'|'.join(COURTESY_TITLES)}|Dipl|Ing|med|jur|The|a|an|the|der|die|den|dem)\b\.?\s*)"
@@ -55,8 +57,8 @@ _LATIN = (
         "judge",
         r"\b(?:[Jj]udges?|JUDGES?|(?:Chief |Lord |Lady |Lady Chief |Lord Chief |Associate |Presiding )?Justices?|JUSTICES?|[Mm]agistrates?|Recorder|Master of the Rolls|[Bb]efore|BEFORE|(?:Tribunal|TRIBUNAL|Panel|PANEL|Coram|CORAM|Bench|BENCH)(?: [Mm]embers?)?(?=:)|"
         r"(?:[Vv]orsitzenden? )?Richter(?:in)?(?:s|nen)?(?: am [A-ZÄÖÜ]\w+(?: [A-ZÄÖÜ]\w+)?)?|Präsident(?:in)? des [A-ZÄÖÜ]\w+|Berichterstatter(?:in)?)\s*[:,]?\s*",
-        r"[,\s]*\(?(?:(?:ad hoc |[Cc]ircuit |[Dd]istrict |[Mm]agistrate |[Pp]residing |[Cc]hief )?(?:[Jj]udges?|JUDGES?|[Jj]ustice|JUSTICE)\b|C?LJ\b|C?J\.?(?=[\s,;:)]|$)|JJ\b|JSC\b|"
-        r"(?:Section |Vice-)?President(?= of the (?:Section|Chamber|Court)\b|,? *\n)|Richter(?:in)? am\b|als (?:Vorsitzende|Richter|Berichterstatter))",
+        r"[,\s]*\(?(?:(?:(?:ad hoc|[Cc]ircuit|[Dd]istrict|[Mm]agistrate|[Pp]residing|[Cc]hief|[Ss]enior|[Aa]ssociate|[Aa]dministrative|[Ll]aw|[Bb]ankruptcy|U\.? ?S\.?|United States) ){0,3}(?:[Jj]udges?|JUDGES?|[Jj]ustices?|JUSTICES?)\b|C?LJ\b|C?J\.?(?=[\s,;:)]|$)|JJ\b|JSC\b|"
+        r"(?:Section |Vice-)?President(?= of the (?:Section|Chamber|Court)\b|,? *\n)|(?:VICE[- ])?PRESIDENT(?= *\n)|Richter(?:in)? am\b|als (?:Vorsitzende|Richter|Berichterstatter))",
     ),
     _compile_cue(
         "counsel",
@@ -75,9 +77,9 @@ _LATIN = (
     ),
     _compile_cue(
         "counsel",
-        r"\b(?:represented(?: before the Court| in these proceedings)?(?: initially| first)?,? by|[Cc]ounsel(?: for [^.;\n]{2,40}?)?|COUNSEL|[Ss]olicitors?|[Bb]arristers?|[Aa]dvocates?|[Aa]ttorneys?(?: for [^.;\n]{2,40}?)?|[Ll]awyers?|"
+        r"\b(?:(?:LLP|PLLC|LLC|P\.? ?[AC]\.?|Solicitors|Chambers),? by|with whom|represented(?: before the Court| in these proceedings)?(?: initially| first)?,? by|[Cc]ounsel(?: for [^.;\n]{2,40}?)?|COUNSEL|[Ss]olicitors?|[Bb]arristers?|[Aa]dvocates?|[Aa]ttorneys?(?: for [^.;\n]{2,40}?)?|[Ll]awyers?|"
         r"Rechtsanw[aä]lt(?:e|en|in|innen|s)?|RA(?:in)?|(?:Prozess|Verfahrens)bevollmächtigte[rn]?|[Vv]erteidiger(?:in|s)?|vertreten durch)\s*[:,]?\s*",
-        r"[,\s]*\(?(?:(?:a|an|the) (?:lawyer|solicitor|barrister|attorney|advocate)|lawyers?\b|counsel\b|of counsel|(?:solicitor|barrister|advocate)s?,? (?:for|appear(?:s|ed|ing)?)\b|(?:Q\.?C|K\.?C|S\.?C)\b|Esq\b|E[sS][qQ]\.|attorneys? (?:for|at)|for the (?:plaintiff|defendant|claimant|appellant|respondent|applicant|petitioner|defence|Crown)s?\b|instructed by|Rechtsanw[aä]lt)",
+        r"[,\s]*\(?(?:(?:a|an|the) (?:lawyer|solicitor|barrister|attorney|advocate)|lawyers?\b|counsel\b|of counsel|(?:solicitor|barrister|advocate)s?,? (?:for|appear(?:s|ed|ing)?)\b|(?:Q\.?C|K\.?C|S\.?C)\b|Esq\b|E[sS][qQ]\.|attorneys? (?:for|at)|for (?:the )?(?:plaintiff|defendant|claimant|appellant|appellee|respondent|applicant|petitioner|defence|Crown)s?(?:-(?:appellant|appellee)s?)?\b|instructed by|with whom\b|(?:was |were )?on (?:the )?briefs?\b|(?:(?:Deputy|Assistant|Associate|Special|Senior|Acting|Chief) ){0,3}(?:Attorneys?|Solicitors?) General\b|Rechtsanw[aä]lt)",
     ),
     _compile_cue(
         "official",
@@ -137,7 +139,13 @@ _CHINESE = (
 )  # fmt: skip
 _PLURAL = re.compile(
     r"(?:[Jj]udges|JUDGES|Justices|JUSTICES|[Bb]efore|BEFORE|[Aa]pplicants|[Pp]laintiffs|[Dd]efendants|[Ww]itnesses|"
-    r"[Vv]ictims|[Ll]awyers|[Ss]olicitors|by|Richter|Zeugen|Rechtsanwälte)\s*[:,]?\s*(?:and |und )?$|(?:Tribunal|TRIBUNAL|Panel|PANEL|Coram|CORAM|Bench|BENCH)(?: [Mm]embers?)?:\s*(?:[A-Z][a-z]+ ){0,3}$"
+    r"[Vv]ictims|[Ll]awyers|[Ss]olicitors|by|with whom|Richter|Zeugen|Rechtsanwälte)\s*[:,]?\s*(?:and |und )?$|(?:Tribunal|TRIBUNAL|Panel|PANEL|Coram|CORAM|Bench|BENCH)(?: [Mm]embers?)?:\s*(?:[A-Z][a-z]+ ){0,3}$"
+)
+# "Mr Justice Roe", where a detector takes the office for a part of the name.
+_JUSTICE = re.compile(r"(?:(?:Chief|CHIEF) )?(?:Mr |MR |Lord |LORD |Lady |LADY )?(?:Justice|JUSTICE) ")
+# What follows the last of several people who share a role.
+_PLURAL_AFTER = re.compile(
+    r"[,\s]*\(?(?:[A-Za-z.]+ ){0,3}(?:[Jj]udges|JUDGES|[Jj]ustices|JUSTICES|JJ\b)|[,\s]*were on (?:the )?briefs?\b"
 )
 _JOINED = re.compile(r"[\s,、]*(?:(?:and|und|sowie|&|和|与|及)\s*)?")
 _STOP = re.compile(
@@ -181,7 +189,20 @@ def find_roles(text: str, spans: Sequence[Span]) -> list[str]:
                 role, plural = shared, True
             last_end, shared = span.end, role if plural else ""
             found.append(role)
+    _share_backward(text, spans, found)
     return found
+
+
+def _share_backward(text: str, spans: Sequence[Span], roles: list[str]) -> None:
+    """Give people in a list the role that follows the last of them: "Roe and Poe, Circuit Judges"."""
+    for index in range(len(spans) - 1, 0, -1):
+        after = text[spans[index].end : spans[index].end + _AFTER]
+        if roles[index] not in _SHARED or not _PLURAL_AFTER.match(after):
+            continue
+        for place in range(index - 1, -1, -1):
+            if roles[place] != "other" or not _continues_list(text, spans[place].end, spans[place + 1].start):
+                break
+            roles[place] = roles[index]
 
 
 def merge_roles(mentions: Iterable[tuple[T, str]], merged: dict[T, str] | None = None) -> dict[T, str]:
@@ -215,6 +236,8 @@ def _find_role(text: str, span: Span, benches: Sequence[tuple[int, int]]) -> tup
     before = _cut_at_sentence(text[max(0, span.start - _BEFORE) : span.start])
     if _HAN.search(text, span.start, span.end):
         return _match_before(_CHINESE, before) or _match_after(_CHINESE, after) or "other", False
+    if _JUSTICE.match(text, span.start, span.end):
+        return "judge", False
     untitled, after = _TITLES_AT_END.sub("", to_latin(before)), to_latin(after)
     role = _match_before(_LATIN, untitled)
     if role:

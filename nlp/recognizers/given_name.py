@@ -95,6 +95,11 @@ _SHARING = re.compile(
     rf"({_CAPITAL}[{LOWER}]{{2,}}(?:, [{UPPER}][{LOWER}]{{2,}}){{0,4}}),? (?:and|&|und|et|y|e|i|en|og|och|ja|oraz) ([{UPPER}][{LOWER}]{{2,}}) ((?:{PARTICLE} )?(?:[OD]'|Mc|Mac)?[{UPPER}][{LOWER}]+)(?![\w'])",
     re.DOTALL,
 )
+_OF = re.compile(r"\bOF\s{1,2}\Z")
+# What follows the initials of a state: "N.C. Sess. Law", "N.Y. Gen. Oblig. Law".
+_LAWS = frozenset(
+    {"Sess", "Gen", "Rev", "Stat", "App", "Supp", "Laws", "Acts", "Code", "Const", "Admin", "Crim", "Reg"}
+)
 # First names side by side: "Ada/Bo", "Ada + Bo".
 _PAIR = re.compile(
     rf"([{UPPER}](?<![\w.'/-].)[{LOWER}]{{2,}}) ?[/+] ?([{UPPER}][{LOWER}]{{2,}})(?![\w'/-])", re.DOTALL
@@ -177,6 +182,9 @@ def find_inverted(text: str) -> Iterator[Finding]:
         surname = text[start : given.start()]
         if not surname or any(map(is_common, surname.casefold().split())):
             continue
+        # "BUREAU OF INVESTIGATION, ADA ROE": in capitals, words look like surnames.
+        if is_ordinary(surname.casefold()) and _OF.search(text, max(0, start - 6), start):
+            continue
         listed = role or _LIST_BEFORE.search(text, max(0, start - 12), start)
         listed = listed and _LIST_AFTER.match(text, given.end())
         # "Roe, Mark" in a list: elsewhere, Mark is a word.
@@ -191,7 +199,7 @@ def _find_initialed(text: str) -> Iterator[Finding]:
         name = _AFTER_INITIALS.match(text, initials.end())
         if name is None and not _GOES_ON.match(text, initials.end()):
             name = _BEFORE_INITIALS.search(text, max(0, initials.start() - _LONGEST), initials.start())
-        if name and not is_common(name.group(1).casefold()):
+        if name and not is_common(name.group(1).casefold()) and name.group(1) not in _LAWS:
             start, end = min(initials.start(), name.start()), max(initials.end(), name.end())
             yield Finding(start, end, "PERSON", GUESSED)
 

@@ -69,7 +69,7 @@ _OR = re.compile(r" (?:or|OR) ")
 _LATE = ENGLISH.compile(rf"\b[Tt]he (?:late|deceased) (?:{TITLE}\.? )*({NAME})")
 # Ranks and callings before a surname: "PC 4471 Roe", "Ch/Insp Roe", "RN Roe"; a word after them may be anything else.
 _RANKED = ENGLISH.compile(
-    rf"(?<![\w/])(?:(?:W?PC|DC)(?! World| Comics)|PCSO|DS|DI|DCI|PS(?= \d)|PSI|ASI|Ch/(?:Insp|Supt)|(?:Ch|D)\.? ?Insp|Ofc|Cpl|Cst|Insp|Supt|Tpr|Ptl|S?PO ?\d|Brgy\.? (?:Kgd|Capt)|Kgd|RN|LPN|HCP|Engr?)\.?(?: \d{{1,6}})? ({_WORD}(?: {_WORD})?)(?![\w-])"
+    rf"(?<![\w/])(?:(?:W?PC|DC)(?! (?:World|Comics|Docket|Court|Judge|Circuit|Code|Superior|Bar)\b)|PCSO|DS|DI|DCI|PS(?= \d)|PSI|ASI|Ch/(?:Insp|Supt)|(?:Ch|D)\.? ?Insp|Ofc|Cpl|Cst|Insp|Supt|Tpr|Ptl|S?PO ?\d|Brgy\.? (?:Kgd|Capt)|Kgd|RN|LPN|HCP|Engr?)\.?(?: \d{{1,6}})? ({_WORD}(?: {_WORD})?)(?![\w-])"
 )
 _SIGNATURE = ENGLISH.compile(rf"(?:/s/|/S/|\bs/)[ \t_]*({NAME})")
 _LABEL = ENGLISH.compile(
@@ -159,7 +159,7 @@ _INVERTED = ENGLISH.compile(
     rf"(?m)^[ \t]*(?:Pt|Pat|Patient|Def|Deft|Clmt|Surname, first name|Name)\.?[ \t]*:[ \t]*({_WORD}(?:[ -]{_WORD})?, {_WORD}(?:[ -]{_WORD})?)"
 )
 _CAPTION = ENGLISH.compile(
-    r"(?m)^[ \t]*(?:CASE OF |In the case of |IN THE CASE OF |Re: |RE: |AFFAIRE )?([^\n]{2,90}?),? (?:v|vs|V|VS)\.? ([^\n]{2,90}?)[,.]?[ \t]*$"
+    r"(?m)^[ \t]*(?:CASE OF |In the case of |IN THE CASE OF |Re: |RE: |(?:Short |Case )?(?:Title|Name|Caption): |AFFAIRE )?([^\n]{2,90}?),? (?:v|vs|V|VS)\.? ([^\n]{2,90}?)[,.]?[ \t]*$"
 )
 _MAIDEN = ENGLISH.compile(
     rf"\b(?:maiden name|née|formerly|nicknamed|alias|surname|nickname)[ ,:]{{1,2}}(?:is |was )?[\"']?({NAME})"

@@ -367,6 +367,15 @@ def test_rules_by_capitals_read_what_no_tagger_knows() -> None:
     assert found.spans == ()
 
 
+def test_a_state_is_nobody() -> None:
+    text = (
+        "They went to the place of North Carolina in which the two had met, and they stayed for the summer."
+    )
+    tagger = WordTagger("of North Carolina", "PERSON", 0.9, frozenset({"en"}))
+    found = Detector(tagger).detect(text)
+    assert [(text[s.start : s.end], s.type) for s in found] == [("North Carolina", "LOCATION")]
+
+
 def test_a_pronoun_is_no_part_of_the_name_before_it() -> None:
     text = "Oh, and tell Gaz I said hi to the other people in the flat above."
     tagger = WordTagger("Gaz I", "PERSON", languages=frozenset({"en"}))

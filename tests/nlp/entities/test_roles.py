@@ -66,6 +66,33 @@ def test_by_cues(text: str, expected: dict[str, str]) -> None:
     assert roles_in(text) == expected
 
 
+def test_captions_of_american_courts() -> None:
+    text = (
+        "[Hon. ⟦Ida Q. Marl⟧, U.S. District Judge] Before ⟦Pelham⟧, Chief Judge, ⟦Orrin⟧ and ⟦Tasker⟧, Circuit Judges.\n"
+        "⟦Abel D. Stone⟧, with whom ⟦Cora G. Flint⟧, ⟦Rolf L. Gant⟧, and ⟦Dan J. Schott⟧ were on brief, for appellant. "
+        "Fox & Hare LLP, by ⟦Beth Sherer⟧, ⟦Troy D. Sheldon⟧ and ⟦Kip D. Norton⟧, for plaintiff-appellants. "
+        "⟦Josie Stain⟧, Attorney General, by ⟦Jim W. Dogget⟧, Deputy Solicitor General, for the State."
+    )
+    assert roles_in(text) == {
+        **dict.fromkeys(("Ida Q. Marl", "Pelham", "Orrin", "Tasker"), "judge"),
+        **dict.fromkeys(("Abel D. Stone", "Cora G. Flint", "Rolf L. Gant", "Dan J. Schott"), "counsel"),
+        **dict.fromkeys(("Beth Sherer", "Troy D. Sheldon", "Kip D. Norton"), "counsel"),
+        **dict.fromkeys(("Josie Stain", "Jim W. Dogget"), "counsel"),
+    }
+
+
+def test_the_bench_of_a_tribunal() -> None:
+    text = (
+        "Before\nTHE HON. MR ⟦JUSTICE LARK⟧, PRESIDENT\nMR ⟦C M G OTTER⟧, VICE PRESIDENT\nBetween\n⟦ABEL FOX⟧"
+    )
+    assert roles_in(text) == {"JUSTICE LARK": "judge", "C M G OTTER": "judge", "ABEL FOX": "other"}
+
+
+def test_a_list_of_witnesses_shares_no_role_of_the_bench() -> None:
+    text = "He met ⟦Ada Roe⟧. ⟦Bo Poe⟧ and ⟦Cy Voe⟧ testified before ⟦Di Joe⟧, District Judge."
+    assert roles_in(text) == {"Ada Roe": "other", "Bo Poe": "other", "Cy Voe": "witness", "Di Joe": "judge"}
+
+
 def test_a_cue_of_one_person_is_not_anothers() -> None:
     assert roles_in("The applicant, ⟦Ann Roe⟧, telephoned ⟦Bob Poe⟧.") == {
         "Ann Roe": "party",
