@@ -44,8 +44,12 @@ _CORE = (
 )
 _CAPITALIZED = rf"[{UPPER}][\w/&'-]*"
 _PIN = rf"(?:§§? ?\d+(?:(?:-|, ?|,? and )(?:§§? ?)?\d+\b(?! [A-Z]|/))*|(?:at )?(?:paras?\.?|\[|pp?\.? ?|paragraphs?) ?\d+\]?(?:(?:[-,]| and | to ) ?\[?\d+\]?)*|at {_PAGES}|in fine|cited above|ibid\.?|per [A-Z]\w+ (?:L?JJ?|CJ|MR|P|LC|JSC|LJJ)\b)"
+# A volume before an old report: "9 Ex. 341 (1854)".
+_OLD_REPORT = (
+    r"\d{1,4} [A-Z][A-Za-z]{0,6}\.?(?: ?[&A-Z][A-Za-z]{0,6}\.?){0,3} \d{1,5},? \((?:[A-Z][\w.]* ){0,3}\d{4}\)"
+)
 _TAIL = re.compile(
-    rf",?(?: judgments?| decision| case)? ?\({{0,2}},?(?:(?:in |of )?{_CORE}|of {_DAY})\)?(?:[,;]? ?\(?(?:{_CORE}|{_PIN})\)?)*"
+    rf",?(?: judgments?| decision| case)? ?\({{0,2}},?(?:(?:in |of )?{_CORE}|{_OLD_REPORT}|of {_DAY})\)?(?:[,;]? ?\(?(?:{_CORE}|{_PIN})\)?)*"
 )
 # The name of a case of the Court of Justice after its number: "C-251/95 - Sabèl/Puma".
 _NAMED_EU = rf",? (?:- )?(?!(?:Mr|Mrs|Ms|Dr|Sir|Herrn?|Frau|Mme|The|In|It|On|At|By)\b){_CAPITALIZED}(?:(?: |, )(?:{_CAPITALIZED}|v|and|und|et|of|de|van|&)){{0,5}}(?<=\w)(?!\w)"

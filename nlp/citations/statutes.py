@@ -33,7 +33,7 @@ RULES = (
          "Act", "Code", "Ordinance", "Regulation", "Rules", "Directive", "Convention", "Protocol", "Order", "Charter", "Covenant", "Constitution", "Decree"),
     make_rule(r"\b(?:Law|Act|Decree|Decree-Law|Legislative Decree|Presidential Decree|Government Decree|Regulation|Protocol|Circular|Ordinance)s? [Nn]os?\.? ?\d{1,5}(?:[/-][\w-]{1,8})*(?: of \d{1,2} \w+ \d{4})?(?: and \d{1,5}(?:/\d{2,4})?)*", "No", "no"),
     make_rule(r"\b(?:Law|Act|Decree|Ordinance)s? of \d{1,2} [A-Z][a-z]+ \d{4}(?: on [^,.;()\n]{1,80})?", "Law", "Act", "Decree", "Ordinance"),
-    make_rule(r"§§? ?\d[\w.-]*(?:\(\w{1,4}\))*(?:(?:, | and | & |-)\d[\w.-]*(?:\(\w{1,4}\))*+(?! [A-Z]|[\w/.-]))*", "§"),
+    make_rule(r"(?:(?<![\w.])(?:[A-Z]\.){2,6},? ?)?§§? ?\d[\w.-]*(?:\(\w{1,4}\))*(?:(?:, | and | & |-)\d[\w.-]*(?:\(\w{1,4}\))*+(?! [A-Z]|[\w/.-]))*", "§"),
     make_rule(r"\bTreat(?:y|ies) of (?:Rome|Lisbon|Maastricht|Amsterdam|Nice|Paris|Versailles|Westphalia|Waitangi|Utrecht|Vienna|Athens|Accession|Union)\b|\b(?:Rome|Brussels) (?:I{1,3}(?: ?bis|[ab])?)(?: Regulation| Convention)?(?!\w)", "Treat", "Rome I", "Brussels I"),
     # The day from which a law holds, and one on which a court has changed itself.
     make_rule(rf"{_DAY}(?=,? (?:when|on which|the date on which|the date of entry into force of) (?:the )?(?:[{UPPER}][\w'-]* (?:of |on |to |and |the |for )*){{0,8}}(?:Protocol|Act|Law|Convention|Code|Treaty|Directive|Regulation|Amendment|Constitution)\b)", "when", "which", "entry into"),

@@ -128,6 +128,7 @@ _PARTS_BEFORE = re.compile(rf"(?<![\w'.-])(?:(?:[{UPPER}][^\W\d_]+-)+|(?:[ODÓ]|
 _PARTS_AFTER = re.compile(rf"(?:-[{UPPER}][^\W\d_]+)+(?!\w)")
 _LONGEST_PARTS = 48
 _PREFIXES = frozenset("non anti pro ex pre post co inter intra trans mid vice sub all self pan".split())  # noqa: SIM905
+_LOWER_ARTICLE = re.compile(rf"(?:the|de|het|der|die|das|la|le|les|el|los|las|il|lo|gli|o|os) (?=[{UPPER}])")
 _OF_STATE = re.compile(r"(?i)(?:(?:of|the|state|commonwealth|people)\s+)+")
 _SAYS = re.compile(rf" [{LOWER}]")
 # Between two parts of one name on one line.
@@ -406,12 +407,15 @@ def _begins_with_given_name(text: str, span: Span) -> bool:
 
 
 def _place_state(text: str, span: Span) -> Span:
-    """Return a state that a learned detector found as a place, whatever it took it for.
+    """Return a state that a learned detector found as a place, whatever it took it for; names lose articles.
 
     "OF THE NORTH CAROLINA" is one. "Georgia" alone may be somebody.
     """
-    if span.recognizer != LEARNED or span.type not in (*_NAMES, "LOCATION"):
+    if span.recognizer != LEARNED or span.type not in (*_NAMES, "LOCATION", "ADDRESS"):
         return span
+    article = _LOWER_ARTICLE.match(text, span.start, span.end) if span.type != "PERSON" else None
+    if article:  # "woont aan de Oude Gracht"
+        return replace(span, start=article.end())
     before = _OF_STATE.match(text, span.start, span.end)
     start = before.end() if before else span.start
     words = [word.casefold() for word in _WORD.findall(text, start, span.end)]

@@ -126,7 +126,8 @@ def decide_action(policy: Policy, span: Span, role: str = "", supported: bool = 
 
     A span that a reviewer added, or that the office always wants masked, is never kept, whatever the policy
     says about its type or role. Neither is a span of a type other than PERSON that only a model's guess
-    supports: it may be a person. A string that the office never wants masked is always kept.
+    supports: it may be a person, whom the policy masks. A string that the office never wants masked is always
+    kept.
 
     Args:
         policy: the policy.
@@ -137,7 +138,8 @@ def decide_action(policy: Policy, span: Span, role: str = "", supported: bool = 
     action = _find_role_action(policy, span, role) or _find_type_action(policy, span.type)
     if span.recognizer == ALLOWED:
         return "keep"
-    doubtful = span.recognizer in (REVIEWER, DENIED) or not (supported or span.type == "PERSON")
+    sure = supported or span.type == "PERSON" or _find_type_action(policy, "PERSON") == "keep"
+    doubtful = span.recognizer in (REVIEWER, DENIED) or not sure
     return "token" if action == "keep" and doubtful else action
 
 
