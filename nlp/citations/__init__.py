@@ -30,6 +30,8 @@ from lexveil.nlp.citations.offices_zh import find_offices
 from lexveil.nlp.citations.rule import Range, find_in_capitals, find_ranges
 
 _JOINT = re.compile(r"[ ,;:()]{0,3}")
+# The end of a line that is full, within a paragraph: no item of a list begins there.
+_WRAPPED = re.compile(r"(?<=[^\n]{45})\n(?=[A-Za-z\d§(\[])(?!\d{1,3}[.)] |\(\w{1,3}\) )")
 _RULES = (*chinese.RULES, *eponyms.RULES, *german.RULES, *statutes.RULES)
 # Words that many names of people and streets contain, too.
 _NAMED = (*continental.RULES, *institutions.RULES)
@@ -44,6 +46,8 @@ def citations(text: str, claimed: Sequence[Range] = ()) -> list[Range]:
             contains one of them stays; one that is contained in it, or only overlaps it, is dropped: the
             street is named after the republic.
     """
+    # Pages break lines within citations, and a space is as long as the end of a line.
+    text = _WRAPPED.sub(" ", text)
     merged: list[Range] = []
     named = [*find_ranges(_NAMED, text), *find_in_capitals(_NAMED, text)]
     found = [*find_ranges(_RULES, text), *find_case_citations(text), *find_offices(text), *find_books(text)]
