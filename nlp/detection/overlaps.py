@@ -13,6 +13,8 @@ from lexveil.nlp.text import Span, find_line, find_uncovered
 
 _SURE = 0.75
 _UNMISTAKABLE = 0.95
+# What citations consist of: a model may give the finding of a rule a probability near 1.
+_IN_LAW = frozenset({"PERSON", "DATE"})
 # The name of an account, which is no part of the name before it: "ada.roe".
 _HANDLE = re.compile(r"[^\W\d_]+[._][^\W\d_]{2,}")
 _CELL_EDGE = re.compile(r"[\t|]")
@@ -80,7 +82,7 @@ def _order(span: Span) -> tuple[int, int, str, float, str]:
 
 
 def _is_unmistakable(span: Span) -> bool:
-    return span.score >= _UNMISTAKABLE and span.type != "PERSON" and span.recognizer != LEARNED
+    return span.score >= _UNMISTAKABLE and span.type not in _IN_LAW and span.recognizer != LEARNED
 
 
 def _is_guess(span: Span) -> bool:

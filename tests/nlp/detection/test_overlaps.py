@@ -146,6 +146,7 @@ def test_the_rest_of_a_losing_span_is_trimmed(text: str, loser: str, winner: str
         (Span(2, 8, "EMAIL", 0.9, "EmailRecognizer"), False),
         (Span(2, 8, "ORGANIZATION", 1.0, LEARNED), False),
         (Span(2, 8, "PERSON", 1.0, RULE), False),
+        (Span(2, 8, "DATE", 0.98, RULE), False),
         (Span(18, 25, "DATE", 0.5, RULE), False),
         (Span(20, 25, "DATE", 0.5, RULE), True),
         (Span(40, 44, "DATE", 0.5, RULE), True),
