@@ -2,17 +2,16 @@
 
 A step is forward pass, backward pass and update; the private one clips and adds up each owner's gradient, and
 adds the noise. For a linear head it is what the engine does: the gradient in closed form, with the products
-of each owner's inputs kept (`engine.ClosedLoss`, `batches.multiply_following`). Both sides run in turns in
-one process; the ratio is that of the medians. Features are random of norm 1, labels random: the cost does not
-depend on them. The figure is the worst of four steps: 512 and 1400 items (what a fifth of
+of each owner's inputs kept (`engine.clip_in_closed_form`, `batches.multiply_following`). Both sides run in
+turns in one process; the ratio is that of the medians. Features are random of norm 1, labels random: the cost
+does not depend on them. The figure is the worst of four steps: 512 and 1400 items (what a fifth of
 contract_provisions' training part is), each with one item an owner, and with several (geometric, 8.5 on
 average). `details` has each of them, and a head with a hidden layer. There, `..._smallest` are ratios of the
 smallest times, which other work on the machine raises least, `noise_share` is the share of the noise in the
 private step, and `noise_over_plain_smallest` is the noise over the ordinary step.
 
-The traced layer multiplies by oneDNN, torch's own by MKL, which on some processors is half as fast: a
-private step may cost less than an ordinary one. `..._same_products` in the details is against an ordinary
-step with oneDNN's products in all its places.
+A linear head's products are torch's on both sides. Those of a traced layer, in a head with a hidden layer,
+are oneDNN's: `..._same_products` is against an ordinary step with oneDNN's products in all places.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -30,10 +30,10 @@ from torch.nn import functional
 from benchmarks.contract import Figure, Outcome, run
 from lexveil.nlp.encoders.losses import classification_gradient, classification_loss
 from lexveil.privacy.dp.batches import Batch, multiply_following
-from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
 from lexveil.privacy.dp.clipping.products import linear, multiply_transposed
-from lexveil.privacy.dp.engine import ClosedLoss, pass_in_closed_form
-from lexveil.privacy.dp.noise import add_noise, choose_grid
+from lexveil.privacy.dp.engine import ClosedLoss, clip_in_closed_form
+from lexveil.privacy.dp.noise import Grid, add_noise, choose_grid
 from lexveil.privacy.dp.randomness import SecureRandom
 
 SEED = 13
@@ -76,6 +76,11 @@ def plain_step(model: nn.Module, loss: Callable[[], Tensor], rate: float = RATE)
                 parameter.grad = None
 
 
+@cache  # a run chooses it once
+def _grid(weights: int) -> Grid:
+    return choose_grid(1.0, 1.0, weights)
+
+
 class Noise:
     """The noise of training, of one seed; a step later with each sum that it is added to."""
 
@@ -84,29 +89,18 @@ class Noise:
 
     def add(self, gradients: Mapping[str, Tensor]) -> None:
         """Add noise of standard deviation 1 to gradients in float64."""
-        grid = choose_grid(1.0, 1.0, sum(gradient.numel() for gradient in gradients.values()))
-        add_noise(gradients, grid, self._random, self._step)
+        add_noise(gradients, _grid(sum(map(Tensor.numel, gradients.values()))), self._random, self._step)
         self._step += 1
 
 
-def private_step(
-    model: nn.Module,
-    keeper: BookKeeper,
-    backward: Callable[[], object],
-    owners: Tensor,
-    n_owners: int,
-    max_grad_norm: float,
-    noise: Noise,
-    rate: float = RATE,
-) -> None:
-    """The same step, clipped by owner and with noise; `backward` leaves the gradients with the keeper."""
-    backward()
-    clipped = keeper.owner_clipped_sum(owners, n_owners, max_grad_norm)
+def private_step(model: nn.Module, clip: Callable[[], ClippedSum], noise: Noise, rate: float = RATE) -> None:
+    """The same step, clipped by owner and with noise."""
+    clipped = clip()
     noise.add(clipped.grads)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                parameter.sub_(clipped.grads.pop(name).mul_(rate))
+                parameter.sub_(clipped.grads.pop(name).mul_(rate).to(parameter.dtype))
 
 
 def times_in_turns(steps: dict[str, Callable[[], None]], repetitions: int) -> dict[str, list[float]]:
@@ -154,24 +148,22 @@ def _ratios(items: int, several: bool, hidden: bool, repetitions: int) -> dict[s
     # Products are kept from the start, as the engine's data do; weights are 1, as in the plain step.
     products = multiply_following(x, torch.bincount(owners, minlength=n_owners), 1)
     batch = Batch(x, labels, owners, torch.ones(items), products)
-    closed = ClosedLoss(classification_loss, classification_gradient)
+    closed = ClosedLoss(classification_loss, classification_gradient, "softmax")
     noise = Noise()
     zeros = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in private.named_parameters()}
     with BookKeeper(private) as keeper:
 
-        def backward() -> None:
+        def clip() -> ClippedSum:
             if isinstance(private, nn.Linear):
-                pass_in_closed_form(private, closed, batch, keeper)
-            else:
-                loss(private)().backward()
+                return clip_in_closed_form(private, closed, batch, keeper, n_owners, 1.0)[1]
+            loss(private)().backward()
+            return keeper.owner_clipped_sum(owners, n_owners, 1.0)
 
         every = times_in_turns(
             {
                 "plain": lambda: plain_step(plain, loss(plain), 1 / items),
                 "same": lambda: plain_step(same, loss(same), 1 / items),
-                "private": lambda: private_step(
-                    private, keeper, backward, owners, n_owners, 1.0, noise, 1 / items
-                ),
+                "private": lambda: private_step(private, clip, noise, 1 / items),
                 "noise": lambda: noise.add(zeros),
             },
             repetitions,

@@ -31,7 +31,7 @@ from torch.nn import functional
 
 from benchmarks.contract import Figure, Outcome, run
 from benchmarks.dp_training_heads import Noise, SameProducts, in_turns, plain_step, private_step
-from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
+from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
 
 SEED = 17
 ITEMS, TOKENS, CLASSES = 16, 128, 83
@@ -112,9 +112,13 @@ def _plain(model: nn.Module, items: int = ITEMS) -> Callable[[], None]:
 def _private(model: nn.Module, keeper: BookKeeper, items: int = ITEMS) -> Callable[[], None]:
     loss = _loss(model, items)
     noise = Noise()
-    return lambda: private_step(
-        model, keeper, lambda: loss().backward(), torch.arange(items), items, 1.0, noise, RATE
-    )
+    owners = torch.arange(items)
+
+    def clip() -> ClippedSum:
+        loss().backward()
+        return keeper.owner_clipped_sum(owners, items, 1.0)
+
+    return lambda: private_step(model, clip, noise, RATE)
 
 
 def memory(kind: str, private: bool) -> float:

@@ -183,7 +183,7 @@ def _fit_last_layer(
     start_from_labels(model, load_encoder(settings))
     scale = model.logit_scale
     model.fold()
-    loss = ClosedLoss(classification_loss, classification_gradient)
+    loss = ClosedLoss(classification_loss, classification_gradient, "softmax")
     scaled = replace(
         plan, max_grad_norm=plan.max_grad_norm / scale, learning_rate=plan.learning_rate * scale**2
     )

@@ -218,7 +218,7 @@ def _fit_low_rank(drawn: Drawn, unit: str, private: bool) -> Vectors:
     head = build_model(build_model_config(linear, split), load_encoder(linear))
     start_from_labels(head, load_encoder(linear))
     model = LowRankMap(head.output.weight.detach())
-    loss = ClosedLoss(classification_loss, classification_gradient)
+    loss = ClosedLoss(classification_loss, classification_gradient, "softmax")
     data = OwnerData(split, "mlp", settings.max_items_per_owner)
     random = SecureRandom(drawn.seed.to_bytes(32, "big"))
     train_privately(model, data, loss, plan, random, private=private)

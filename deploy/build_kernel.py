@@ -23,18 +23,17 @@ try:
 except ImportError:  # as a program, outside of a build
     Hook = object
 
-# The LSTM's pass under DP, and the layers of BERT in int8.
-SOURCES = ("lexveil/privacy/dp/clipping/kernel.c", "lexveil/nlp/int8.c")
+# The LSTM's pass and the linear head under DP, the noise, and the layers of BERT in int8.
+SOURCES = ("lexveil/privacy/dp/clipping/kernel.c", "lexveil/privacy/dp/draws.c", "lexveil/nlp/int8.c")
 ROOT = Path(__file__).resolve().parents[1]
 # Level 3: loops over the numbers of a tile must become single instructions. No option changes the arithmetic
-# beyond fused multiply-add, which C allows.
-OPTIONS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-Wno-psabi"]
+# beyond fused multiply-add, which C allows. No function of the C library: square roots set no errno.
+OPTIONS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-Wno-psabi"]
 _AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
+_ANY = {"x86_64": {"AVX512": _AVX512, "AVX2": ["-mavx2", "-mfma"]}, "aarch64": {"NEON": []}}
 TARGETS = {
-    "kernel": {
-        "x86_64": {"AVX512": _AVX512, "AVX2": ["-mavx2", "-mfma"]},
-        "aarch64": {"NEON": []},
-    },
+    "kernel": _ANY,
+    "draws": _ANY,
     "int8": {"x86_64": {"AVX512_VNNI": [*_AVX512, "-mavx512vnni"]}},
 }
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}

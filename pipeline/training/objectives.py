@@ -34,9 +34,9 @@ def build_objective(model: FeatureModel) -> tuple[nn.Module, Loss]:
     if model.config.objective == "denoise":
         return _Denoiser(model), denoising_loss
     if model.config.objective == "multilabel":
-        loss = ClosedLoss(multilabel_loss, multilabel_gradient)
+        loss = ClosedLoss(multilabel_loss, multilabel_gradient, "sigmoid")
     else:
-        loss = ClosedLoss(classification_loss, classification_gradient)
+        loss = ClosedLoss(classification_loss, classification_gradient, "softmax")
     only_head = type(model.body) is nn.Identity and type(model.head) is nn.Linear and model.logit_scale == 1
     return (model.head if only_head else model), loss
 

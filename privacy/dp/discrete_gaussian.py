@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 _PART, _RATIO = 128, 64
 # Larger values have a probability below 2**-139.
-_LARGEST = 1750
+LARGEST = 1750
 _INDEX, _WORD = 16, 64
 _BITS = _INDEX + 2 * _WORD
 _INDEX_BITS, _SHORT = np.uint64(_INDEX), np.uint64(_WORD - _INDEX)
-_UNDECIDED = -(2.0**15)
+UNDECIDED = -(2.0**15)
 # Draws that fit into the processor's cache.
-_PIECE = 1 << 13
+PIECE = 1 << 13
 
 # Deviation of the randomized rounding of a continuous Gaussian to whole numbers: exp(-2 pi^2 36) < 1e-308.
 ROUNDING_DEVIATION = 6
@@ -64,34 +64,34 @@ def draw_pieces(parts: int, fill: Fill, n: int) -> Iterator[Floats]:
         (1 + t) / (1 - t) with t = 2 exp(-2 pi^2 r^2) and r^2 > 3.999, the variance of the part given the sum
         in units of the ratio. Draws are independent, and no floating-point number is ever rounded.
     """
-    table = _table()
+    tables = table()
     factors = np.array([float(_RATIO**part) for part in range(parts)])
-    size = min(n, _PIECE)
+    size = min(n, PIECE)
     bits, index = np.empty(parts * size, "<u2"), np.empty(parts * size, np.int64)
     values, mask, drawn = np.empty(parts * size), np.empty(parts * size, bool), np.empty(size)
-    for start in range(0, n, _PIECE):
+    for start in range(0, n, PIECE):
         if n - start < size:  # the last piece
             size = n - start
             bits, index = bits[: parts * size], index[: parts * size]
             values, mask, drawn = values[: parts * size], mask[: parts * size], drawn[:size]
         fill(bits)
         index[:] = bits
-        table.values.take(index, out=values, mode="wrap")
-        (undecided,) = np.less(values, _UNDECIDED, out=mask).nonzero()
-        which = (_UNDECIDED - 1 - values[undecided]).astype(np.int64)
-        values[undecided] = table.decide(which, fill)
+        tables.values.take(index, out=values, mode="wrap")
+        (undecided,) = np.less(values, UNDECIDED, out=mask).nonzero()
+        which = (UNDECIDED - 1 - values[undecided]).astype(np.int64)
+        values[undecided] = tables.decide(which, fill)
         # Whole numbers below 2**53: exact in whatever order they are added.
         yield factors.dot(values.reshape(parts, size), out=drawn)
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """The discrete Gaussian of deviation _PART by inversion of its distribution function.
 
     Attributes:
-        bounds: A number of _BITS bits stands for the value v - _LARGEST if v of these are not above it.
+        bounds: A number of _BITS bits stands for the value v - LARGEST if v of these are not above it.
         leading: The leading _WORD bits of each bound.
-        values: Value by the first _INDEX bits; _UNDECIDED - 1 - k for the k-th of those that do not decide.
+        values: Value by the first _INDEX bits; UNDECIDED - 1 - k for the k-th of those that do not decide.
         undecided: The first bits that do not decide, ascending.
         lowest: The smallest value with these first bits.
         bound: The _WORD bits that follow them in the lowest bound among their continuations.
@@ -115,7 +115,7 @@ class _Table:
         (several,) = self.many[which].nonzero()
         leading = (self.undecided[which[several]] << _SHORT) | (words[several] >> _INDEX_BITS)
         places = self.leading.searchsorted(leading, "right")
-        values[several] = places - _LARGEST
+        values[several] = places - LARGEST
         # As far as they were looked at, the bits are those of a bound: once in 2**47 times.
         equal = words == bound
         equal[several] = self.leading[places - 1] == leading
@@ -124,12 +124,13 @@ class _Table:
             fill(last)
             first = int(self.undecided[which[place]])
             number = first << 2 * _WORD | int(words[place]) << _WORD | int(last[0])
-            values[place] = bisect_right(self.bounds, number) - _LARGEST
+            values[place] = bisect_right(self.bounds, number) - LARGEST
         return values
 
 
 @cache
-def _table() -> _Table:
+def table() -> Table:
+    """Return the table, which is computed once."""
     bounds = _bounds()
     step = 1 << 2 * _WORD
     floors = np.array([bound // step for bound in bounds])
@@ -138,33 +139,33 @@ def _table() -> _Table:
     lowest = np.searchsorted(ceilings, places, "right")
     highest = np.searchsorted(floors, places, "right")
     (undecided,) = np.nonzero(lowest < highest)
-    values = (lowest - _LARGEST).astype(np.float64)
-    values[undecided] = _UNDECIDED - 1 - np.arange(len(undecided))
+    values = (lowest - LARGEST).astype(np.float64)
+    values[undecided] = UNDECIDED - 1 - np.arange(len(undecided))
     following = np.array([bound % step >> _WORD for bound in bounds], np.uint64)
-    return _Table(
+    return Table(
         bounds,
         np.array([bound >> _BITS - _WORD for bound in bounds], np.uint64),
         values,
         undecided.astype(np.uint64),
-        (lowest[undecided] - _LARGEST).astype(np.float64),
+        (lowest[undecided] - LARGEST).astype(np.float64),
         following[lowest[undecided]],
         highest[undecided] > lowest[undecided] + 1,
     )
 
 
 def _bounds() -> tuple[int, ...]:
-    """Return P(X < v) for each v from 1 - _LARGEST to _LARGEST, in units of 2**-_BITS, ascending."""
+    """Return P(X < v) for each v from 1 - LARGEST to LARGEST, in units of 2**-_BITS, ascending."""
     with localcontext() as context:
         context.prec = 70
         weights = [Decimal(1)]
         # exp(-x^2 / (2 s^2)) from one to the next: the ratio falls by exp(-1 / s^2) each time.
         ratio, fall = (-Decimal(1) / (2 * _PART**2)).exp(), (-Decimal(1) / _PART**2).exp()
-        for _ in range(_LARGEST):
+        for _ in range(LARGEST):
             weights.append(weights[-1] * ratio)
             ratio *= fall
         unit = Decimal(2**_BITS) / (2 * sum(weights) - 1)
         below, bounds = Decimal(0), list[int]()
-        for value in range(-_LARGEST, _LARGEST):
+        for value in range(-LARGEST, LARGEST):
             below += weights[abs(value)] * unit
             bounds.append(int(below.to_integral_value()))
     return tuple(bounds)

@@ -15,12 +15,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lexveil.privacy.dp import accounting, sampled_gaussian
 from lexveil.privacy.dp.batches import Batch, OwnerBatches, micro_batches
 from lexveil.privacy.dp.checkpoint import Checkpoint, TrainingState
+from lexveil.privacy.dp.clipping import linear_head
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
-from lexveil.privacy.dp.clipping.products import multiply_rows
+from lexveil.privacy.dp.clipping.linear_head import Activation, HeadBatch
 from lexveil.privacy.dp.group import SINGLE_PROCESS, Companions
 from lexveil.privacy.dp.noise import Grid, add_noise, choose_grid
 from lexveil.privacy.dp.randomness import SecureRandom
@@ -38,10 +40,13 @@ class ClosedLoss:
         loss: Returns one loss per item from outputs and targets, shape (items,).
         with_gradient: Returns the losses as well, and the gradient of each with respect to its outputs, shape
             (items, out), which the caller may overwrite.
+        activation: The function of the outputs that, less the targets, is this gradient: compiled functions
+            compute it. None: another one.
     """
 
     loss: Callable[[Any, Any], Tensor]
     with_gradient: Callable[[Any, Any], tuple[Tensor, Tensor]]
+    activation: Activation | None = None
 
     def __call__(self, outputs: Any, targets: Any) -> Tensor:
         """Return one loss per item."""
@@ -317,8 +322,7 @@ class _Draws:
         items = self.data.item_counts[run[0]]
         if len(run) > 1 or items <= self.max_items:
             batch = self.data.batch(run).to(self.device)
-            loss = self._backward(batch)
-            clipped = self._clipped(batch, len(run), self.plan.max_grad_norm, runs)
+            loss, clipped = self._clip(batch, len(run), self.plan.max_grad_norm, runs)
             _add(total, clipped.grads)
             return loss, int((~clipped.finite).sum())
         # An owner larger than a micro-batch: its gradient is the sum over its parts, clipped as a whole.
@@ -326,8 +330,8 @@ class _Draws:
         for start in range(0, items, self.max_items):
             part = range(start, min(start + self.max_items, items))
             batch = self.data.batch(run, part).to(self.device)
-            loss += self._backward(batch)
-            clipped = self._clipped(batch, 1, _UNCLIPPED)
+            of_part, clipped = self._clip(batch, 1, _UNCLIPPED)
+            loss += of_part
             if not bool(clipped.finite.all()):
                 return 0.0, 1  # the whole owner counts as zero, however it is divided
             _add(gradient, clipped.grads)
@@ -341,10 +345,21 @@ class _Draws:
         _add(total, gradient, factor)
         return loss, 0
 
-    def _backward(self, batch: Batch) -> float:
+    def _clip(
+        self, batch: Batch, n_owners: int, max_grad_norm: float, parts: int = 1
+    ) -> tuple[float, ClippedSum]:
+        """Return the summed loss of a batch and its gradients, clipped if there is a keeper."""
         # Exact types: a subclass may compute something else.
         if self.keeper is not None and type(self.model) is nn.Linear and isinstance(self.loss, ClosedLoss):
-            return pass_in_closed_form(self.model, self.loss, batch, self.keeper)
+            return clip_in_closed_form(
+                self.model, self.loss, batch, self.keeper, n_owners, max_grad_norm, parts
+            )
+        loss = self._backward(batch)
+        if self.keeper is not None:
+            return loss, self.keeper.owner_clipped_sum(batch.owner_index, n_owners, max_grad_norm, parts)
+        return loss, self._unclipped(batch, n_owners)
+
+    def _backward(self, batch: Batch) -> float:
         losses = self.loss(self.model(batch.inputs), batch.targets)
         if losses.shape != batch.weights.shape:
             raise ValueError(
@@ -355,10 +370,8 @@ class _Draws:
         weighted.sum().backward()
         return float(weighted.detach().nan_to_num(0.0, 0.0, 0.0).sum())
 
-    def _clipped(self, batch: Batch, n_owners: int, max_grad_norm: float, parts: int = 1) -> ClippedSum:
-        """Return the gradients of the last backward pass, clipped if there is a keeper."""
-        if self.keeper is not None:
-            return self.keeper.owner_clipped_sum(batch.owner_index, n_owners, max_grad_norm, parts)
+    def _unclipped(self, batch: Batch, n_owners: int) -> ClippedSum:
+        """Return the gradients of the last backward pass."""
         gradients: Gradients = {}
         for name, parameter in trainable_parameters(self.model).items():
             if parameter.grad is not None:
@@ -373,13 +386,43 @@ class _Draws:
 
 
 @torch.no_grad()
-def pass_in_closed_form(model: nn.Linear, loss: ClosedLoss, batch: Batch, keeper: BookKeeper) -> float:
-    """Keep the gradients of a batch, and return the summed loss, as a backward pass would."""
-    outputs = multiply_rows(batch.inputs, model.weight, model.bias)
+def clip_in_closed_form(
+    model: nn.Linear,
+    loss: ClosedLoss,
+    batch: Batch,
+    keeper: BookKeeper,
+    n_owners: int,
+    max_grad_norm: float,
+    parts: int = 1,
+) -> tuple[float, ClippedSum]:
+    """Return the summed loss of a batch, and what a backward pass and `BookKeeper` give.
+
+    Args:
+        model: Model that is one linear layer.
+        loss: Its loss.
+        batch: Items of whole owners, or a part of one.
+        keeper: The keeper of the model.
+        n_owners: Number of owners.
+        max_grad_norm: L2 norm to clip to.
+        parts: As in `BookKeeper.owner_clipped_sum`.
+
+    Formal guarantee:
+        That of `BookKeeper`.
+    """
+    if loss.activation is not None and linear_head.takes(model, batch.inputs, batch.products):
+        assert batch.products is not None
+        whole = HeadBatch(
+            *(batch.inputs, batch.targets, batch.weights, batch.owner_index, n_owners, batch.products)
+        )
+        found = linear_head.clip_and_sum(model, whole, loss.activation, keeper, max_grad_norm, parts)
+        if found is not None:
+            return found
+    outputs = functional.linear(batch.inputs, model.weight, model.bias)
     losses, delta = loss.with_gradient(outputs, batch.targets)
     weights = batch.weights.to(outputs.dtype)
     keeper.keep_linear_pass(batch.inputs, delta.mul_(weights[:, None]), batch.products)
-    return float(losses.mul_(weights).nan_to_num_(0.0, 0.0, 0.0).sum())
+    clipped = keeper.owner_clipped_sum(batch.owner_index, n_owners, max_grad_norm, parts)
+    return float(losses.mul_(weights).nan_to_num_(0.0, 0.0, 0.0).sum()), clipped
 
 
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

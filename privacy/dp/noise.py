@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,21 +77,9 @@ def add_noise(sums: Mapping[str, Tensor], grid: Grid, random: SecureRandom, step
     Formal guarantee:
         That of `choose_grid`. Assumptions: those of `SecureRandom`.
     """
-    sizes = [part.numel() for part in sums.values()]
-    pieces = random.whole_normals("grid-noise", step, sum(sizes), grid.parts)
-    piece = np.empty(0)
-    for part, size in zip(sums.values(), sizes, strict=True):
-        values = part.view(-1).cpu().numpy()  # on the CPU, the memory of the tensor itself
-        done = 0
-        while done < size:
-            if not piece.size:
-                piece = next(pieces)
-            some = values[done : done + piece.size]
-            some *= 1 / grid.spacing
-            np.rint(some, out=some)
-            some += piece[: some.size]
-            some *= grid.spacing
-            piece = piece[some.size :]
-            done += some.size
+    # On the CPU, the memory of the tensors themselves.
+    values = [part.view(-1).cpu().numpy() for part in sums.values()]
+    random.add_whole_normals("grid-noise", step, values, grid.spacing, grid.parts)
+    for part, value in zip(sums.values(), values, strict=True):
         if part.device.type != "cpu":
-            part.copy_(torch.from_numpy(values).view(part.shape))
+            part.copy_(torch.from_numpy(value).view(part.shape))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from lexveil.privacy.dp import discrete_gaussian
+from lexveil.privacy.dp import discrete_gaussian, draws
 
 KEY_BYTES = 32
 # 32-bit block counter of RFC 8439: past it the keystream would repeat.
@@ -186,6 +186,26 @@ class SecureRandom:
             ValueError: `step` is negative.
         """
         return discrete_gaussian.draw_pieces(parts, Stream(*self._address(label, step)).fill, n)
+
+    def add_whole_normals(
+        self, label: str, step: int, sums: Sequence[np.ndarray], spacing: float, parts: int = 4
+    ) -> None:
+        """Round sums to a grid, and add the draws of `whole_normals` to them in units of its spacing.
+
+        Args:
+            label: Purpose of the draws.
+            step: Number of the step.
+            sums: Contiguous arrays of float64, shape (n,) each, changed in place.
+            spacing: Distance between neighbors on the grid.
+            parts: Number of parts of a draw.
+
+        Raises:
+            ValueError: `step` is negative.
+        """
+        if type(self).whole_normals is SecureRandom.whole_normals:
+            draws.add_draws(sums, spacing, parts, Stream(*self._address(label, step)).fill)
+        else:  # a subclass draws something else
+            draws.add_pieces(sums, spacing, self.whole_normals(label, step, sum(map(len, sums)), parts))
 
     def integers(self, label: str, step: int, n: int) -> np.ndarray:
         """Return uniform 64-bit integers. Shape: (n,), uint64.

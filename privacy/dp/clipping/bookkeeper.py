@@ -152,7 +152,8 @@ class BookKeeper:
             bounds += layer.squared_bounds
         limit = self.clipping_limit(max_grad_norm)
         factors = limit / bounds.sqrt().clamp(min=limit)
-        terms = _terms(layers, factors, max_grad_norm, parts)
+        mass = math.hypot(*(layer.mass(factors) for layer in layers))
+        terms = count_terms(mass, max_grad_norm, parts)
         grads: dict[str, Tensor] = {}
         layers.reverse()
         while layers:
@@ -217,13 +218,12 @@ class BookKeeper:
         return layers, finite
 
 
-def _terms(layers: list[OwnerGradients], factors: Tensor, max_grad_norm: float, parts: int) -> int:
+def count_terms(mass: float, max_grad_norm: float, parts: int) -> int:
     """Return how many terms of different owners may be added in single precision.
 
     With so many, the rounding errors in the sum with an owner and in the one without stay together within
-    ROUNDING * max_grad_norm.
+    ROUNDING * max_grad_norm. `mass`: that of all layers together (`OwnerGradients.mass`).
     """
-    mass = math.hypot(*(layer.mass(factors) for layer in layers))
     if not mass or max_grad_norm < _SMALLEST_NORM:
         return 0
     allowance = ROUNDING / 2 * max_grad_norm / parts

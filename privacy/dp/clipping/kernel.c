@@ -24,6 +24,19 @@
 #define PASTE(a, b) PASTE_(a, b)
 typedef ptrdiff_t Size;
 const char lexveil_kernel_source[] = SOURCE; /* the digest of this file */
+
+/* log(x) for positive normal x: x = 2^e m with m between sqrt(1/2) and sqrt(2), and log(m) = 2 artanh(r). */
+INLINE double logarithm(double x) {
+    union { double number; long long bits; } in = {x};
+    if (!(x >= 2.3e-308 && x < __builtin_inf())) return x - x == 0 ? -__builtin_inf() : x;
+    long long power = (in.bits - 0x3fe6a09e667f3bcdLL) >> 52;
+    in.bits -= power << 52;
+    double r = (in.number - 1) / (in.number + 1), square = r * r, sum = 0;
+#pragma GCC unroll 16
+    for (int k = 23; k > 0; k -= 2) sum = sum * square + 1. / k;
+    return power * 0.693147180559945309417 + 2 * r * sum;
+}
+
 #define REAL float
 #define WHOLE int
 #define NAME(x) PASTE(x, _float32)
@@ -311,6 +324,170 @@ double NAME(product)(Size inner, Size height, Size width, const REAL *delta, Siz
     return total;
 }
 
+typedef REAL NAME(Small) __attribute__((vector_size(16)));
+#define Small NAME(Small)
+
+INLINE REAL NAME(add_lanes)(Vec v) {
+    union { Vec all; Small parts[BYTES / 16]; } in = {v};
+    Small sum = in.parts[0];
+#pragma GCC unroll 4
+    for (int part = 1; part < BYTES / 16; part++) sum += in.parts[part];
+    REAL total = sum[0] + sum[1];
+    for (Size j = 2; j < 16 / (Size)sizeof(REAL); j += 2) total += sum[j] + sum[j + 1];
+    return total;
+}
+
+INLINE REAL NAME(largest)(Vec v) {
+    union { Vec all; Small parts[BYTES / 16]; } in = {v};
+    Small most = in.parts[0];
+#pragma GCC unroll 4
+    for (int part = 1; part < BYTES / 16; part++)
+        for (Size j = 0; j < 16 / (Size)sizeof(REAL); j++)
+            most[j] = most[j] > in.parts[part][j] ? most[j] : in.parts[part][j];
+    REAL largest = most[0] > most[1] ? most[0] : most[1];
+    for (Size j = 2; j < 16 / (Size)sizeof(REAL); j++) largest = largest > most[j] ? largest : most[j];
+    return largest;
+}
+
+/* weight * (softmax less the target) in place of the outputs of each item; returns the weighted sum of the
+   cross-entropies. `padded`: a multiple of LANES, what is beyond `classes` becomes 0. One loop for each step:
+   the processor works on several items at a time, as it could not on all steps of one. Returns 0 if a label is
+   none. */
+INLINE int NAME(softmax)(Size items, Size classes, Size padded, REAL *outputs, const long long *labels,
+                         const REAL *weights, REAL *most, REAL *sums, double *loss) {
+    for (Size i = 0; i < items; i++) {
+        REAL *row = outputs + i * padded;
+        if (labels[i] < 0 || labels[i] >= classes) return 0;
+        for (Size c = classes; c < padded; c++) row[c] = -__builtin_inf();
+        Vec large = LOAD(row);
+        for (Size c = LANES; c < padded; c += LANES)
+            large = NAME(choose)((Ints)(LOAD(row + c) > large), LOAD(row + c), large);
+        most[i] = NAME(largest)(large);
+    }
+    for (Size i = 0; i < items; i++) {
+        REAL *row = outputs + i * padded, of_target = row[labels[i]] - most[i];
+        Vec sum = ALL(0);
+        for (Size c = 0; c < padded; c += LANES) {
+            Vec e = NAME(exponential)(LOAD(row + c) - ALL(most[i]));
+            STORE(row + c, e);
+            sum += e;
+        }
+        /* exp(-LARGEST) is not 0 */
+        for (Size c = classes; c < padded; c++) row[c] = 0;
+        sums[i] = NAME(add_lanes)(sum);
+        most[i] = of_target;
+    }
+    for (Size i = 0; i < items; i++) {
+        REAL *row = outputs + i * padded;
+        Vec share = ALL(weights[i] / sums[i]);
+        for (Size c = 0; c < padded; c += LANES) STORE(row + c, LOAD(row + c) * share);
+        row[labels[i]] -= weights[i];
+        double one = weights[i] * (logarithm(sums[i]) - most[i]);
+        if (one - one == 0) *loss += one; /* an infinite one, or none, counts as 0 */
+    }
+    return 1;
+}
+
+/* The same for labels that do not exclude each other: sigmoid less the targets, and the sum of the binary
+   cross-entropies max(x, 0) - x t + log(1 + exp(-|x|)). The logarithm of a product is that of the sum. */
+INLINE double NAME(sigmoid)(REAL *row, Size classes, Size padded, const REAL *targets, REAL weight) {
+    Vec sums = ALL(0), product = ALL(1);
+    double logarithms = 0;
+    for (Size c = 0; c < padded; c += LANES) {
+        REAL given[LANES], outputs[LANES];
+        for (Size j = 0; j < LANES; j++) given[j] = c + j < classes ? targets[c + j] : 0;
+        for (Size j = 0; j < LANES; j++) outputs[j] = c + j < classes ? row[c + j] : -LARGEST;
+        Vec t = LOAD(given), x = LOAD(outputs);
+        Ints above = (Ints)(x > ALL(0));
+        Vec e = NAME(exponential)(NAME(choose)(above, -x, x));
+        sums += NAME(choose)(above, x, ALL(0)) - x * t;
+        product *= ALL(1) + e;
+        if (c / LANES % 64 == 63 || c + LANES >= padded) { /* up to 2^64 in a lane */
+            REAL lanes[LANES];
+            STORE(lanes, product);
+            double all = 1;
+            for (Size j = 0; j < LANES; j++) { /* up to 2^1024 would not do */
+                all *= lanes[j];
+                if (j % 8 == 7 || j == LANES - 1) logarithms += logarithm(all), all = 1;
+            }
+            product = ALL(1);
+        }
+        STORE(row + c, (NAME(choose)(above, ALL(1), e) / (ALL(1) + e) - t) * ALL(weight));
+    }
+    for (Size c = classes; c < padded; c++) row[c] = 0;
+    return NAME(add_lanes)(sums) + logarithms;
+}
+
+/* Each owner's clipped gradient of a linear layer, as factors: in place of the outputs, the gradients of the
+   outputs times the owner's factor. linear_head.py says what the arguments are and what they guarantee. `room`:
+   padded + 2 items numbers. Returns 0 if an owner needs a closer look, and then leaves nothing of use. */
+Size NAME(clip)(Size items, Size owners, Size classes, Size padded, Size width, REAL *outputs,
+                const long long *labels, const REAL *targets, const REAL *weights, const long long *owner,
+                const REAL *products, Size reach, double limit, double unit, double tiny, double largest,
+                REAL *room, double *norms, double *bias, double *found) {
+    REAL *mass = room, *sizes = mass + padded, *parts = sizes + items;
+    double loss = 0;
+    for (Size c = 0; c < padded; c++) mass[c] = 0, bias[c] = 0;
+    for (Size o = 0; o < owners; o++) norms[o] = 0;
+    for (Size i = 0; i < items; i++)
+        if (owner[i] < (i ? owner[i - 1] : 0) || owner[i] >= owners) return 0;
+    if (labels) {
+        if (!NAME(softmax)(items, classes, padded, outputs, labels, weights, sizes, parts, &loss)) return 0;
+    } else {
+        for (Size i = 0; i < items; i++) {
+            double one = NAME(sigmoid)(outputs + i * padded, classes, padded, targets + i * classes, weights[i]);
+            one *= weights[i];
+            if (one - one == 0) loss += one;
+        }
+    }
+    for (Size i = 0, end = 0; i < items; i++) {
+        const REAL *row = outputs + i * padded, *product = products + i * reach;
+        while (end < items && owner[end] == owner[i]) end++;
+        if (end - i > reach) return 0;
+        Vec squares = ALL(0), sums = ALL(0);
+        for (Size c = 0; c < padded; c += LANES) {
+            Vec here = LOAD(row + c), with = here * ALL(product[0]);
+            for (Size k = 1; k < end - i; k++) with += LOAD(row + k * padded + c) * ALL(product[k]);
+            squares += here * here;
+            sums += here * with;
+        }
+        sizes[i] = NAME(add_lanes)(squares);
+        parts[i] = NAME(add_lanes)(sums);
+    }
+    for (Size first = 0, end; first < items; first = end) {
+        double squared = 0, sum = 0, total = 0;
+        for (end = first; end < items && owner[end] == owner[first]; end++) {
+            double delta = __builtin_sqrt(sizes[end]), input = __builtin_sqrt(products[end * reach]);
+            if (!(delta <= largest && input <= largest)) return 0;
+            squared += parts[end];
+            sum += delta * input;
+            total += delta + input + 1;
+        }
+        double terms = 4 * (double)(end - first) + width;
+        double charge = (sum * sum * unit + terms * (total * total) * tiny) * terms;
+        if (squared < 0) squared = 0;
+        double bound = __builtin_sqrt(squared + charge), factor = limit / (bound > limit ? bound : limit);
+        if (!(bound <= largest * largest)) return 0;
+        norms[owner[first]] = __builtin_sqrt(squared);
+        for (Size i = first; i < end; i++) parts[i] = (REAL)factor;
+    }
+    for (Size i = 0; i < items; i++) {
+        REAL *row = outputs + i * padded, input = (REAL)__builtin_sqrt(products[i * reach]);
+        for (Size c = 0; c < padded; c += LANES) {
+            Vec clipped = LOAD(row + c) * ALL(parts[i]);
+            STORE(row + c, clipped);
+            Vec size = NAME(choose)((Ints)(clipped < ALL(0)), -clipped, clipped);
+            STORE(mass + c, LOAD(mass + c) + size * ALL(input));
+            for (Size j = c; j < c + LANES; j++) bias[j] += row[j];
+        }
+    }
+    double squares = 0;
+    for (Size c = 0; c < padded; c++) squares += (double)mass[c] * mass[c];
+    found[0] = loss;
+    found[1] = __builtin_sqrt(squares);
+    return 1;
+}
+
 #ifdef TWICE
 #undef TWICE
 #undef REAL
@@ -325,6 +502,7 @@ double NAME(product)(Size inner, Size height, Size width, const REAL *delta, Siz
 #undef TERMS
 #undef LANES
 #undef Vec
+#undef Small
 #undef Ints
 #undef LOAD
 #undef STORE

@@ -8,8 +8,6 @@ installs the wheel needs no compiler. Without the compiled file, or for tensors 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import platform
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,17 +19,17 @@ import torch
 from torch import Tensor
 
 from lexveil.privacy.dp.clipping.recurrence import States, Weights, linear
+from lexveil.privacy.dp.compiled import POINTER, SIZE, VECTOR_BYTES, choose_instructions, open_library
 
 SOURCE = Path(__file__).with_name("kernel.c")
-# Bytes of a vector, by the name of the set of instructions.
-VECTOR_BYTES = {"AVX512": 64, "AVX2": 32, "NEON": 16}
-_SIZE, _POINTER = ctypes.c_ssize_t, ctypes.c_void_p
-_ROWS = [_POINTER, _SIZE, _SIZE]
+_ROWS = [POINTER, SIZE, SIZE]
 _ARGUMENTS = {
-    "forward": [*[_SIZE] * 3, _POINTER, _POINTER, *_ROWS, _POINTER, *_ROWS * 2, _POINTER],
-    "backward": [*[_SIZE] * 4, _POINTER, _POINTER, *_ROWS * 4, _POINTER, *_ROWS, _POINTER],
-    "product": [_SIZE] * 3 + [_POINTER, _SIZE] * 3,
+    "forward": [*[SIZE] * 3, POINTER, POINTER, *_ROWS, POINTER, *_ROWS * 2, POINTER],
+    "backward": [*[SIZE] * 4, POINTER, POINTER, *_ROWS * 4, POINTER, *_ROWS, POINTER],
+    "product": [SIZE] * 3 + [POINTER, SIZE] * 3,
+    "clip": [*[SIZE] * 5, *[POINTER] * 6, SIZE, *[ctypes.c_double] * 4, *[POINTER] * 4],
 }
+_RESULTS = {"product": ctypes.c_double, "clip": SIZE}
 _TYPES = {torch.float32: "float32", torch.float64: "float64"}
 # A thread is not worth it for fewer rows.
 _FEWEST_ROWS = 12
@@ -63,29 +61,12 @@ def load(instructions: str) -> ctypes.CDLL | None:
 
     The processor must have the instructions.
     """
-    try:
-        library = ctypes.CDLL(str(SOURCE.with_name(f"kernel-{instructions}.so")))
-        made_of = ctypes.c_char_p(ctypes.addressof(ctypes.c_char.in_dll(library, "lexveil_kernel_source")))
-        for name, arguments in _ARGUMENTS.items():
-            for kind in _TYPES.values():
-                function = getattr(library, f"{name}_{kind}")
-                function.argtypes = arguments
-                function.restype = ctypes.c_double if name == "product" else None
-    except (OSError, ValueError, AttributeError):
-        return None
-    return library if made_of.value == digest_source().encode() else None
-
-
-def digest_source() -> str:
-    """Return the digest of `kernel.c`, which the compiled files contain."""
-    return hashlib.sha256(SOURCE.read_bytes()).hexdigest()
-
-
-def choose_instructions() -> str:
-    """Return the set of instructions for this processor, as torch chooses it."""
-    if platform.machine().lower() in ("aarch64", "arm64"):
-        return "NEON"
-    return torch.backends.cpu.get_cpu_capability()
+    functions = {
+        f"{name}_{kind}": (_RESULTS.get(name), arguments)
+        for name, arguments in _ARGUMENTS.items()
+        for kind in _TYPES.values()
+    }
+    return open_library(SOURCE, instructions, functions)
 
 
 def find_instructions() -> str | None:
@@ -167,6 +148,80 @@ def multiply_transposed(delta: Tensor, x: Tensor) -> tuple[Tensor, float]:
     result = delta.new_empty(out, width)
     steps = (delta.data_ptr(), delta.stride(0), x.data_ptr(), x.stride(0), result.data_ptr(), width)
     return result, _function("product", delta)(rows, out, width, *steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What is known of the items of a batch, in the order of their owners; all contiguous.
+
+    Attributes:
+        targets: Numbers of the labels, int64, shape (items,); or numbers in [0, 1] for labels that do not
+            exclude each other, shape (items, out).
+        weights: Factors of the losses, shape (items,).
+        owner: Owner of each item, ascending, int64, shape (items,).
+        products: `InputProducts.values`.
+    """
+
+    targets: Tensor
+    weights: Tensor
+    owner: Tensor
+    products: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """What `clip` returns: see `linear_head`.
+
+    Attributes:
+        norms: Norm of each owner's gradient before clipping, float64, shape (owners,).
+        bias: Sum of the clipped gradients of the outputs, float64, shape (round_up(out),).
+        mass: Norm of the sum of the absolute values of these times the norms of the inputs.
+        loss: Sum of the weighted losses, of which those that are not finite count as 0.
+    """
+
+    norms: Tensor
+    bias: Tensor
+    mass: float
+    loss: float
+
+
+def round_up(width: int, values: Tensor) -> int:
+    """Return the width of rows that vectors fill, for numbers of the type of `values`."""
+    return -(-width // _lanes(values)) * _lanes(values)
+
+
+def clip(
+    outputs: Tensor,
+    items: Items,
+    sizes: tuple[int, int, int],
+    limits: tuple[float, float, float, float],
+) -> Clipped | None:
+    """Replace the outputs of a linear layer by the gradients of the losses, clipped by owner.
+
+    Args:
+        outputs: Rows of the width that `round_up` gives, of which the first `out` are outputs.
+        items: The items.
+        sizes: Number of owners, `out`, and how many terms each norm has apart from its owner's items.
+        limits: Norm to clip to; the rounding charged for each term, relative and absolute; the largest norm
+            of an input or of a gradient.
+
+    Returns:
+        None if a norm is larger or not a number, or if a target or an owner is out of range.
+    """
+    count, padded = outputs.shape
+    owners, out, terms = sizes
+    one_label = items.targets.dtype == torch.int64
+    norms, bias = (torch.empty(n, dtype=torch.float64) for n in (owners, padded))
+    found, room = (ctypes.c_double * 2)(), outputs.new_empty(padded + 2 * count)
+    target = items.targets.data_ptr()
+    done = _function("clip", outputs)(
+        *(count, owners, out, padded, terms, outputs.data_ptr()),
+        *((target, None) if one_label else (None, target)),
+        *(items.weights.data_ptr(), items.owner.data_ptr()),
+        *(items.products.data_ptr(), items.products.shape[1], *limits),
+        *(room.data_ptr(), norms.data_ptr(), bias.data_ptr(), ctypes.addressof(found)),
+    )
+    return Clipped(norms, bias, found[1], found[0]) if done else None
 
 
 def _item_by_item(function: Callable[..., Tensor], x: Tensor, *weights: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from lexveil.privacy.dp.noise import Grid, add_noise, choose_grid
 from lexveil.privacy.dp.randomness import KEY_BYTES, SecureRandom, Stream
 
 KEY = bytes(range(KEY_BYTES))
-table = discrete_gaussian._table()
+table = discrete_gaussian.table()
 
 
 def draw(n: int, step: int = 0, parts: int = 4, key: bytes = KEY) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_the_table_is_the_distribution_function():
     with localcontext() as context:
         context.prec = 60
         for value in (-1740, -900, -128, -1, 0, 1, 64, 300, 1200):
-            place = value + discrete_gaussian._LARGEST
+            place = value + discrete_gaussian.LARGEST
             difference = bounds[place] - bounds[place - 1] - probability(value) * 2**144
             assert abs(difference) < 2**14, value  # the tail that is cut off is 2**-139
 
@@ -60,21 +60,21 @@ def test_bits_next_to_a_bound_are_decided_exactly(place):
     """A bound is the first number of the upper value, the number below it the last of the lower value."""
     bound = table.bounds[place]
     for number, shift in ((bound, 0), (bound - 1, -1), (bound + 1, 0)):
-        expected = sum(number >= other for other in table.bounds) - discrete_gaussian._LARGEST
-        assert shift == 0 or expected < place + 1 - discrete_gaussian._LARGEST
+        expected = sum(number >= other for other in table.bounds) - discrete_gaussian.LARGEST
+        assert shift == 0 or expected < place + 1 - discrete_gaussian.LARGEST
         if 0 <= number < 2**144:
             (piece,) = draw_pieces(1, whole(number), 1)
             assert piece.tolist() == [expected]
 
 
 def test_every_index_leads_to_a_value_that_its_continuations_have():
-    found = np.where(table.values < discrete_gaussian._UNDECIDED, np.nan, table.values)
+    found = np.where(table.values < discrete_gaussian.UNDECIDED, np.nan, table.values)
     undecided = np.flatnonzero(np.isnan(found))
     assert np.array_equal(undecided, table.undecided)
     assert np.array_equal(table.values[undecided], -(2**15) - 1 - np.arange(len(undecided)))
     for index in [*range(0, 2**16, 997), *undecided.tolist()[::50]]:
         ends = [index << 128, ((index + 1) << 128) - 1]
-        low, high = (sum(end >= b for b in table.bounds) - discrete_gaussian._LARGEST for end in ends)
+        low, high = (sum(end >= b for b in table.bounds) - discrete_gaussian.LARGEST for end in ends)
         if index in undecided:
             place = int(np.flatnonzero(undecided == index)[0])
             assert low < high
@@ -87,7 +87,7 @@ def test_every_index_leads_to_a_value_that_its_continuations_have():
 def test_parts_have_the_law_of_the_table():
     drawn = draw(400_000, parts=1)
     values = np.arange(-400, 401)
-    expected = np.diff([bound / 2**144 for bound in table.bounds])[values + discrete_gaussian._LARGEST - 1]
+    expected = np.diff([bound / 2**144 for bound in table.bounds])[values + discrete_gaussian.LARGEST - 1]
     counts = np.array([(drawn == value).sum() for value in values])
     inside = expected * drawn.size > 20
     expected, counts = expected[inside], counts[inside]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,32 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from deploy.build_kernel import build
 from lexveil.privacy.dp.clipping import kernel, recurrence
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
-
-_RUNS = {"AVX512": ["AVX512", "AVX2"], "AVX2": ["AVX2"], "NEON": ["NEON"]}.get(
-    kernel.choose_instructions(), []
-)
-
-
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source, and what is compiled from it, in a folder of their own."""
-    folder = tmp_path_factory.mktemp("kernel")
-    source = Path(shutil.copy(kernel.SOURCE, folder))
-    if not build(source, folder):
-        pytest.skip("there is no C compiler for this processor")
-    return source
-
-
-@pytest.fixture(params=_RUNS)
-def instructions(
-    compiled: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
-    monkeypatch.setattr(kernel, "SOURCE", compiled)
-    monkeypatch.setattr(kernel, "choose_instructions", lambda: request.param)
-    kernel.load.cache_clear()
-    assert kernel.find_instructions() == request.param
-    yield request.param
-    kernel.load.cache_clear()
+from tests.privacy.dp.clipping.conftest import RUNS
 
 
 @pytest.fixture
@@ -223,11 +197,11 @@ def test_with_it_and_without_it_a_step_is_the_same_but_for_rounding(instructions
         assert _distance(by_kernel[name], gradient) <= 1e-5
 
 
-@pytest.mark.skipif(not _RUNS, reason="nothing is compiled for this processor")
+@pytest.mark.skipif(not RUNS, reason="nothing is compiled for this processor")
 def test_files_that_are_missing_damaged_or_of_other_source_are_not_used(
     compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (name,) = _RUNS[:1]
+    (name,) = RUNS[:1]
     file = tmp_path / f"kernel-{name}.so"
     source = Path(shutil.copy(compiled, tmp_path))
     monkeypatch.setattr(kernel, "SOURCE", source)

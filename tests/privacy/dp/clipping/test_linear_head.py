@@ -16,14 +16,15 @@ from lexveil.nlp.encoders.losses import (
     multilabel_gradient,
     multilabel_loss,
 )
-from lexveil.privacy.dp.batches import TensorOwners, multiply_following
+from lexveil.privacy.dp.batches import Batch, TensorOwners, multiply_following
+from lexveil.privacy.dp.clipping import kernel, linear_head
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper, ClippedSum
-from lexveil.privacy.dp.engine import ClosedLoss, Loss, TrainingPlan, train
+from lexveil.privacy.dp.engine import ClosedLoss, Loss, TrainingPlan, clip_in_closed_form, train
 from lexveil.privacy.dp.randomness import SecureRandom
 
 WIDTH, CLASSES = 24, 7
-ONE_LABEL = ClosedLoss(classification_loss, classification_gradient)
-SEVERAL_LABELS = ClosedLoss(multilabel_loss, multilabel_gradient)
+ONE_LABEL = ClosedLoss(classification_loss, classification_gradient, "softmax")
+SEVERAL_LABELS = ClosedLoss(multilabel_loss, multilabel_gradient, "sigmoid")
 SIZES = {"one_each": [1] * 40, "several": [3, 1, 0, 17, 2, 33, 1, 1, 5, 64, 9], "too_long": [70, 2, 1]}
 
 
@@ -53,14 +54,26 @@ def layer(bias: bool, dtype=torch.float64) -> nn.Linear:
     return model
 
 
-def clipped(model: nn.Linear, owners: TensorOwners, loss: ClosedLoss, norm: float) -> ClippedSum:
+@pytest.fixture(params=["compiled", "torch"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """By compiled functions, which are installed, and without them."""
+    if request.param == "torch":
+        monkeypatch.setattr(linear_head, "takes", lambda *_: False)
+    elif kernel.find_instructions() is None:
+        pytest.skip("no compiled functions are installed")
+    return request.param
+
+
+def pass_over(
+    model: nn.Linear, owners: TensorOwners, loss: ClosedLoss, norm: float
+) -> tuple[float, ClippedSum]:
     drawn = [owner for owner, count in enumerate(owners.item_counts) if count]
-    batch = owners.batch(drawn)
-    with BookKeeper(model) as keeper, torch.no_grad():
-        _, delta = loss.with_gradient(model(batch.inputs), batch.targets)
-        delta *= batch.weights[:, None]
-        keeper.keep_linear_pass(batch.inputs, delta, batch.products)
-        return keeper.owner_clipped_sum(batch.owner_index, len(drawn), norm)
+    with BookKeeper(model) as keeper:
+        return clip_in_closed_form(model, loss, owners.batch(drawn), keeper, len(drawn), norm)
+
+
+def clipped(model: nn.Linear, owners: TensorOwners, loss: ClosedLoss, norm: float) -> ClippedSum:
+    return pass_over(model, owners, loss, norm)[1]
 
 
 def one_by_one(model: nn.Linear, owners: TensorOwners, loss: Loss) -> list[dict[str, Tensor]]:
@@ -84,7 +97,7 @@ def plain_loss(several: bool) -> Loss:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
-def test_norms_and_sums_are_those_of_each_owner_alone(sizes, several, bias):
+def test_norms_and_sums_are_those_of_each_owner_alone(way, sizes, several, bias):
     owners, model = data(sizes, several, ones=int(bias)), layer(bias)
     assert (owners.batch([0]).products is None) == (max(sizes) > 64)
     found = clipped(model, owners, SEVERAL_LABELS if several else ONE_LABEL, 0.2)
@@ -101,7 +114,7 @@ def test_norms_and_sums_are_those_of_each_owner_alone(sizes, several, bias):
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_single_precision_clips_to_less_and_bounds_its_rounding(several):
+def test_single_precision_clips_to_less_and_bounds_its_rounding(way, several):
     sizes = SIZES["several"]
     loss = SEVERAL_LABELS if several else ONE_LABEL
     single, double = data(sizes, several, torch.float32), data(sizes, several)
@@ -147,7 +160,7 @@ def test_products_belong_to_one_owner_alone():
     assert multiply_following(torch.zeros(0, 2), torch.tensor([0, 0]), 0) is None
 
 
-def test_an_owner_that_is_not_finite_adds_nothing_and_changes_nothing():
+def test_an_owner_that_is_not_finite_adds_nothing_and_changes_nothing(way):
     sizes = SIZES["several"]
     owners, model = data(sizes, False), layer(True)
     rest = clipped(model, owners, ONE_LABEL, 0.2)
@@ -155,7 +168,11 @@ def test_an_owner_that_is_not_finite_adds_nothing_and_changes_nothing():
     owners = TensorOwners(owners._inputs, owners._targets, owner_index(owners), len(sizes), 1)
     found = clipped(model, owners, ONE_LABEL, 0.2)
     assert found.finite.tolist() == [False] + [True] * (len(rest.norms) - 1)
-    assert torch.equal(found.norms[1:], rest.norms[1:])
+    if way == "torch":
+        assert torch.equal(found.norms[1:], rest.norms[1:])
+    assert torch.allclose(found.norms[1:], rest.norms[1:], rtol=1e-14, atol=0)
+    for name, total in found.grads.items():
+        assert bool(total.isfinite().all()), name
 
 
 def owner_index(owners: TensorOwners) -> Tensor:
@@ -174,10 +191,95 @@ def trained(loss: Loss, ones: int | None, several=False, max_items=256) -> Tenso
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_training_in_closed_form_is_training_by_autograd(several):
+def test_training_in_closed_form_is_training_by_autograd(way, several):
     """With products, without them, with those of another layer, and in parts of owners."""
     expected = trained(plain_loss(several), None, several)
     loss = SEVERAL_LABELS if several else ONE_LABEL
     for ones, max_items in ((None, 256), (1, 256), (1, 20), (1, 7), (0, 256)):
         assert torch.allclose(trained(loss, ones, several, max_items), expected, rtol=0, atol=1e-8)
     assert torch.equal(trained(loss, 1, several), trained(loss, 1, several))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("classes", [1, 7, 16, 83, 1040])
+def test_every_set_of_instructions_computes_the_same(instructions, monkeypatch, classes, several, dtype):
+    """Norms, sums and the loss are those of torch, for rows that fill vectors and those that do not."""
+    generator = torch.Generator().manual_seed(classes)
+    sizes = SIZES["several"]
+    owners, model = data(sizes, several, dtype), nn.Linear(WIDTH, classes, dtype=dtype)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=3, generator=generator)
+    if several:
+        owners._targets = (torch.rand(sum(sizes), classes, generator=generator) < 0.3).to(dtype)
+    else:
+        owners._targets = torch.randint(classes, (sum(sizes),), generator=generator)
+    loss = SEVERAL_LABELS if several else ONE_LABEL
+    calls = list[bool]()
+    by_functions = linear_head.clip_and_sum
+
+    def spy(*arguments, **named):
+        found = by_functions(*arguments, **named)
+        calls.append(found is not None)
+        return found
+
+    monkeypatch.setattr(linear_head, "clip_and_sum", spy)
+    total, found = pass_over(model, owners, loss, 0.2)
+    # One class has no gradient: nothing rounds, and torch adds up nothing.
+    assert calls == [several or classes > 1 or dtype == torch.float64]
+    monkeypatch.setattr(linear_head, "takes", lambda *_: False)
+    expected_total, expected = pass_over(model, owners, loss, 0.2)
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-13
+    assert total == pytest.approx(expected_total, rel=tolerance, abs=tolerance)
+    assert torch.allclose(found.norms, expected.norms, rtol=tolerance, atol=tolerance)
+    for name, gradient in expected.grads.items():
+        assert found.grads[name].shape == gradient.shape
+        assert float((found.grads[name] - gradient).norm()) <= tolerance * (1 + float(gradient.norm()))
+
+
+def test_the_sum_over_many_owners_stays_within_the_allowance_for_rounding(monkeypatch):
+    """With so many owners that only some terms may be added at once, each part is a product of its own."""
+    if kernel.find_instructions() is None:
+        pytest.skip("no compiled functions are installed")
+    products = list[int]()
+    multiply = torch.mm
+
+    def spy(left: Tensor, right: Tensor, *, out: Tensor) -> Tensor:
+        products.append(left.shape[1])
+        return multiply(left, right, out=out)
+
+    monkeypatch.setattr(torch, "mm", spy)
+    sizes = [1] * 3000
+    found = clipped(layer(True, torch.float32), data(sizes, False, torch.float32), ONE_LABEL, 0.2)
+    assert len(products) > 1
+    assert sum(products) == 3000
+    exact = clipped(layer(True), data(sizes, False), ONE_LABEL, 0.2 * (1 - 2.0**-7))
+    for name, total in found.grads.items():
+        assert float((total - exact.grads[name]).norm()) < 1e-5 * float(exact.grads[name].norm())
+
+
+@pytest.mark.parametrize("change", ["label", "order", "large", "far owner"])
+def test_what_the_functions_do_not_take_is_left_to_torch(way, change):
+    owners, model = data([2, 3, 1], False, torch.float32), layer(True, torch.float32)
+    batch = owners.batch([0, 1, 2])
+    inputs, targets, index = batch.inputs.clone(), batch.targets.clone(), batch.owner_index.clone()
+    if change == "label":
+        targets[3] = CLASSES
+    elif change == "order":
+        index = index.flip(0)
+    elif change == "far owner":
+        index[5] = 3
+    else:
+        inputs[0] *= 1e12
+        owners = TensorOwners(inputs, targets, index, 3, 1)
+        batch = owners.batch([0, 1, 2])
+    changed = Batch(inputs, targets, index, batch.weights, batch.products)
+    with BookKeeper(model) as keeper:
+        if change in ("label", "far owner"):
+            with pytest.raises((RuntimeError, ValueError, IndexError)):
+                clip_in_closed_form(model, ONE_LABEL, changed, keeper, 3, 0.2)
+            return
+        total, found = clip_in_closed_form(model, ONE_LABEL, changed, keeper, 3, 0.2)
+    assert math.isfinite(total)
+    assert bool(found.finite.all())
+    assert float(sum(g.square().sum() for g in found.grads.values())) <= (3 * 0.2) ** 2
