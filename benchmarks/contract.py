@@ -120,6 +120,13 @@ def figure_lines(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def make_folder(name: str) -> Path:
+    """Return a folder of the command line, made before minutes of work whose result it shall keep."""
+    folder = Path(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def run(
     description: str | None,
     measure: Callable[[argparse.Namespace], Outcome],

@@ -40,7 +40,7 @@ import torch
 from numpy.random import default_rng
 from torch import nn
 
-from benchmarks.contract import Figure, Outcome, keep, run
+from benchmarks.contract import Figure, Outcome, keep, make_folder, run
 from benchmarks.encrypted_real import CORPORA, LEAST_ITEMS, PROVISIONS, records_of
 from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Kind, Representation
 from lexveil.nlp.encoders.documents import EncodedDocument, encode_documents, extract
@@ -112,7 +112,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--last-layer", action="store_true", help="train the last layer alone")
     parser.add_argument("--representation", choices=get_args(Representation), default=DEFAULT_REPRESENTATION)
     parser.add_argument("--raw", action="store_true", help="do not mask the texts")
-    parser.add_argument("--cache", type=Path, help="folder that keeps masked texts, embeddings and figures")
+    parser.add_argument(
+        "--cache", type=make_folder, help="folder that keeps masked texts, embeddings and figures"
+    )
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:

@@ -23,12 +23,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmarks.contract import Figure, Outcome, run
+from benchmarks.contract import Figure, Outcome, make_folder, run
 from lexveil.privacy.he.activation import Activation
 from lexveil.privacy.he.evaluate import Evaluator, LinearEvaluator, SlotEvaluator
 from lexveil.privacy.he.keys import ClientKeys
@@ -270,7 +269,9 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--documents", type=int, default=10_000, help="for the agreement with plain")
     parser.add_argument("--repeat", type=int, default=9)
     parser.add_argument("--real", action="store_true", help="also on real text of ../shared/corpora")
-    parser.add_argument("--cache", type=Path, help="folder for embeddings of real text, outside the project")
+    parser.add_argument(
+        "--cache", type=make_folder, help="folder for embeddings of real text, outside the project"
+    )
 
 
 if __name__ == "__main__":

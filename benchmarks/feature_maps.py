@@ -24,7 +24,6 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from benchmarks.contract import Figure, Outcome, run
+from benchmarks.contract import Figure, Outcome, make_folder, run
 from benchmarks.encrypted_real import CORPORA
 from benchmarks.features import DELTA, Vectors, draw_half, find_neighbors, probe, represent_words
 from benchmarks.labeled import READERS, Corpus, load_corpus
@@ -116,7 +115,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpora", nargs="+", choices=[*READERS], default=["provisions", "clauses"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--most", type=int, default=3000, help="documents of a corpus, drawn by their text")
-    parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and vectors")
+    parser.add_argument("--cache", type=make_folder, help="folder that keeps masked texts and vectors")
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:

@@ -50,7 +50,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.contract import Figure, Outcome, keep, run
+from benchmarks.contract import Figure, Outcome, keep, make_folder, run
 from benchmarks.encrypted_real import CORPORA
 from benchmarks.labeled import READERS, Corpus, Labels, digest_texts, load_corpus
 from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Kind, Representation
@@ -107,7 +107,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="one seed, 500 documents, no trained model: minutes"
     )
-    parser.add_argument("--cache", type=Path, help="folder that keeps masked texts, vectors and rows")
+    parser.add_argument("--cache", type=make_folder, help="folder that keeps masked texts, vectors and rows")
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:

@@ -10,7 +10,8 @@ differ most, so that each office has its own kind of contracts. Each office trai
 shipped recipe on its own contracts with its own key: alone, or with the others through the code of
 `lexveil join`, whose sums are here those of threads of one process. `pooled` is one office with all
 contracts. Unit owner (the contract), delta 1e-4, the same epsilon everywhere. `sum_t2` is safe against two
-offices that tell each other what they see; `office` trusts no other office. Texts are masked as in
+offices that tell each other what they see; `office` trusts no other office; `theta_30` and
+`theta_10` are the same, and the largest 30 or 10 % of each noisy upload are sent. Texts are masked as in
 `dp_utility`; where the corpus has no test part, a fifth of the contracts is held out. `once` is one message,
 `cyclic` one office after the other. With `--weak`, so many offices have drawn at random the classes of a
 share of their documents (`--mislabeled`). `even`: all count the same; `weighed`: all have released a score of
@@ -33,12 +34,13 @@ from typing import Any, get_args
 import numpy as np
 
 from benchmarks import joint_step
-from benchmarks.contract import Figure, Outcome, run
+from benchmarks.contract import Figure, Outcome, make_folder, run
 from benchmarks.dp_utility import DELTA, encode_records, mask_records, split_records
 from benchmarks.encrypted_real import CORPORA, PROVISIONS, records_of
 from lexveil.nlp.encoders.config import Representation
 from lexveil.nlp.encoders.documents import extract
-from lexveil.pipeline.joint.agreement import Agreement, OfficeOffer, Protection, Setup, draft_agreement
+from lexveil.pipeline.joint.agreement import Agreement, OfficeOffer, Protection, Setup
+from lexveil.pipeline.joint.drafting import draft_agreement
 from lexveil.pipeline.joint.office import fit_agreed
 from lexveil.pipeline.joint.scores import OfficeScore, choose_level
 from lexveil.pipeline.settings import TrainSettings
@@ -50,15 +52,16 @@ from lexveil.privacy.joint.journal import Journal
 from lexveil.privacy.joint.noise import Integers
 from lexveil.privacy.joint.offices import Offices
 from lexveil.privacy.joint.signing import Signer
-from lexveil.privacy.joint.summing import Evidence
+from lexveil.privacy.joint.summing import Evidence, select_largest
 
 OFFICES = 5
 SEEDS = (1, 2, 3)
 SCORE_EPSILON = 0.5
-# Row -> protection, and the number of offices that may tell each other what they see.
-PROTECTIONS: dict[str, tuple[Protection, int]] = {
-    "sum_t0": ("sum", 0), "sum_t2": ("sum", 2), "office": ("office", 0), "once": ("once", 0),
-    "cyclic": ("cyclic", 0),
+# Row -> protection, number of offices that may tell each other what they see, share of entries that is sent.
+PROTECTIONS: dict[str, tuple[Protection, int, float | None]] = {
+    "sum_t0": ("sum", 0, None), "sum_t2": ("sum", 2, None), "office": ("office", 0, None),
+    "once": ("once", 0, None), "cyclic": ("cyclic", 0, None), "theta_30": ("office", 0, 0.3),
+    "theta_10": ("office", 0, 0.1),
 }  # fmt: skip
 CUAD = "cuad_clauses"
 JOINT_LESS_ALONE = {(CUAD, 8.0): 0.08}
@@ -80,7 +83,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, few steps")
     parser.add_argument("--epsilons", nargs="+", type=float, default=[8.0, 3.0])
     parser.add_argument("--representation", choices=get_args(Representation), default="embedding")
-    parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and embeddings")
+    parser.add_argument("--cache", type=make_folder, help="folder that keeps masked texts and embeddings")
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
@@ -94,7 +97,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     encoded = encode_records(records, "embedding", arguments.representation, arguments.cache)
     labeled = [number for number, record in enumerate(records) if record["label"] is not None]
     records, encoded = [records[number] for number in labeled], [encoded[number] for number in labeled]
-    fold = None if any(record["split"] == "test" for record in records) else 0
+    fold = None if any(record["split"] != "train" for record in records) else 0
     split = split_records(records, encoded, "owner", fold)
     parts = deal_out(split)
     usual = (arguments.corpus, arguments.representation) == (PROVISIONS, "embedding")
@@ -216,12 +219,14 @@ class Sitting:
 
     index: int
     meeting: Meeting
+    entries: int
 
     def add_up(self, step: int, upload: Integers | None) -> tuple[Integers, Evidence]:
-        self.meeting.uploads[step, self.index] = upload
+        sent = None if upload is None else select_largest(upload, self.entries)
+        self.meeting.uploads[step, self.index] = sent
         self.meeting.barrier.wait()
-        sent = [self.meeting.uploads[step, one] for one in range(self.meeting.barrier.parties)]
-        return np.sum([one for one in sent if one is not None], axis=0), Evidence((), ())
+        uploads = [self.meeting.uploads[step, one] for one in range(self.meeting.barrier.parties)]
+        return np.sum([one for one in uploads if one is not None], axis=0), Evidence((), ())
 
     def recompute(self, step: int, evidence: Evidence) -> Integers:
         raise NotImplementedError
@@ -230,7 +235,7 @@ class Sitting:
 def agree(
     split: Split, parts: Sequence[Split], settings: TrainSettings, row: str, levels: Sequence[int] = ()
 ) -> Agreement:
-    protection, colluders = PROTECTIONS[row]
+    protection, colluders, theta = PROTECTIONS[row]
     config = build_model_config(settings, split)
     setup = Setup(
         kind="linear", objective="classify", labels=config.labels,
@@ -246,7 +251,7 @@ def agree(
         )
         for index, part in enumerate(parts)
     ]  # fmt: skip
-    agreement = draft_agreement(offers, settings, protection, colluders)
+    agreement = draft_agreement(offers, settings, protection, colluders, theta=theta)
     assert agreement.plan_charge().epsilon(settings.delta) <= settings.epsilon
     return agreement
 
@@ -266,8 +271,8 @@ def train_together(
         random = SecureRandom(bytes([seed, index]) * 16)
         journal, turns = Journal(folder / str(index), bytes(32)), agreement.list_turns(index)
         offices = Offices(
-            Sitting(index, meeting), journal, noise, random, agreement.counted_owners, turns,
-            agreement.weights[index],
+            Sitting(index, meeting, agreement.entries), journal, noise, random, agreement.counted_owners,
+            turns, agreement.weights[index],
         )  # fmt: skip
         data = OwnerData(parts[index], config.kind, settings.max_items_per_owner)
         try:

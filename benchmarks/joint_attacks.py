@@ -24,13 +24,12 @@ import argparse
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.contract import Figure, Outcome, run
+from benchmarks.contract import Figure, Outcome, make_folder, run
 from benchmarks.dp_utility import DELTA, encode_records, mask_records, split_records
 from benchmarks.encrypted_real import CORPORA, PROVISIONS, records_of
 from benchmarks.joint import OFFICES, deal_out
@@ -122,7 +121,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="attack `sum` and t = 1 only")
     parser.add_argument("--epsilon", type=float, default=8.0)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--cache", type=Path, help="folder that keeps masked texts and embeddings")
+    parser.add_argument("--cache", type=make_folder, help="folder that keeps masked texts and embeddings")
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:

@@ -52,6 +52,14 @@ SumKey = Annotated[
         help="With he: file of the key that every office has (lexveil join key), and the hub has not.",
     ),
 ]
+Theta = Annotated[
+    float | None,
+    typer.Option(
+        "--theta",
+        help="With office and cyclic: send this share of an upload, its largest entries, noise included. It "
+        "saves bytes and guarantees nothing further. Default: all",
+    ),
+]
 Score = Annotated[
     float | None,
     typer.Option(
@@ -112,12 +120,14 @@ def draft(
     offices_per_owner: OfficesPerOwner = 1,
     hub: Annotated[Path | None, typer.Option(help="With he: file of the hub's offer.")] = None,
     key: SumKey = None,
+    theta: Theta = None,
     *,
     options: CommonOptions,
 ) -> None:
     """Draft the agreement of all offices: the steps, the noise, and who is protected from whom."""
     settings = options.settings(train={"epsilon": epsilon})
-    from lexveil.pipeline.joint.agreement import draft_agreement, read_hub_offer, read_offer
+    from lexveil.pipeline.joint.agreement import read_hub_offer, read_offer
+    from lexveil.pipeline.joint.drafting import draft_agreement
     from lexveil.pipeline.joint.identity import read_sum_key
 
     drafted = draft_agreement(
@@ -128,6 +138,7 @@ def draft(
         offices_per_owner,
         None if hub is None else read_hub_offer(hub),
         None if key is None else read_sum_key(key)[1],
+        theta,
     )
     agreement.write_bytes(drafted.to_bytes())
     console.show(
@@ -287,6 +298,7 @@ def rehearse(
     colluders: Colluders = None,
     epsilon: Epsilon = None,
     score: Score = None,
+    theta: Theta = None,
     fields: IngestFields,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -305,6 +317,7 @@ def rehearse(
         _choose_protection(protection),
         _choose_colluders(protection, colluders),
         score,
+        theta,
     )
     chosen = [] if config is None else ["--config", str(config)]
     parts = [("train", one) for one in workspaces]

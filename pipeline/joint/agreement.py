@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeVar
@@ -16,11 +16,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from lexveil.nlp.encoders.config import Kind, Objective
 from lexveil.pipeline.errors import AgreementError
-from lexveil.pipeline.joint.once import check_once, plan_once
+from lexveil.pipeline.joint.once import check_once
 from lexveil.pipeline.joint.scores import OfficeScore, weigh
-from lexveil.pipeline.settings import TrainSettings
-from lexveil.pipeline.training.recipes import plan_training
-from lexveil.privacy.dp import accounting
 from lexveil.privacy.dp.engine import TrainingPlan
 from lexveil.privacy.joint.noise import SharedNoise, Sharing, plan_noise
 from lexveil.privacy.joint.signing import Certificate
@@ -37,9 +34,6 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Number = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Offer = TypeVar("Offer", bound="Party")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-# The learning rate is part of the agreement, so it is written with fewer digits than machines may differ in.
-_DIGITS = 12
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -143,12 +137,6 @@ class HubOffer(Party):
     role: ClassVar[str] = "hub"
 
 
-@dataclass(frozen=True, slots=True)
-class _Together:
-    objective: Objective
-    n_owners: int
-
-
 class Agreement(_Record):
     """What offices have agreed on. Its digest is in every signature.
 
@@ -171,6 +159,8 @@ class Agreement(_Record):
         learning_rate: step size along the noisy mean gradient.
         hub: with "he": who adds.
         sum_key: with "he": digest of the key that every office has.
+        theta: with "office" and "cyclic": share of the entries of an upload that is sent, its largest ones
+            with their noise; None: all.
     """
 
     version: Literal[1] = 1
@@ -188,6 +178,7 @@ class Agreement(_Record):
     learning_rate: Positive
     hub: HubOffer | None = None
     sum_key: Number | None = None
+    theta: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     @property
     def digest(self) -> bytes:
@@ -196,7 +187,7 @@ class Agreement(_Record):
 
     def to_bytes(self) -> bytes:
         """Return the agreement as the bytes that are signed."""
-        content = self.model_dump(mode="json", exclude_none=True)  # agreements without hub are as before
+        content = self.model_dump(mode="json", exclude_none=True)  # agreements without these are as before
         return json.dumps(content, sort_keys=True, indent=1).encode() + b"\n"
 
     @property
@@ -246,6 +237,12 @@ class Agreement(_Record):
         return (
             range(index, self.steps, len(self.offices)) if self.protection == "cyclic" else range(self.steps)
         )
+
+    @property
+    def entries(self) -> int:
+        """Number of entries of an upload that are sent."""
+        weights = self.setup.weights
+        return weights if self.theta is None else math.ceil(self.theta * weights)
 
     @property
     def threshold(self) -> int:
@@ -304,6 +301,14 @@ class Agreement(_Record):
 
     def describe(self) -> str:
         """Return the protection in one line, for the model's card."""
+        if self.theta is None:
+            return self._describe_protection()
+        return (
+            f"{self._describe_protection()}; the largest {self.theta:.4g} of each noisy upload is sent, "
+            "which guarantees nothing further"
+        )
+
+    def _describe_protection(self) -> str:
         count = len(self.offices)
         if self.protection == "office":
             return f"{count} offices; each adds all the noise, so no other office is trusted"
@@ -382,6 +387,11 @@ class Agreement(_Record):
                 self.plan_scheme()
             except ValueError as error:
                 raise AgreementError(f"protection he cannot add these sums: {error}") from None
+        if self.theta is not None and self.protection not in ("office", "cyclic"):
+            raise AgreementError(
+                "theta is for protections office and cyclic: only there has an upload all the noise when its "
+                "largest entries are chosen"
+            )
         if self.protection == "cyclic" and (self.steps % count or self.offices_per_owner > count):
             raise AgreementError(
                 "protection cyclic gives each office as many turns, and an owner no more offices"
@@ -392,77 +402,6 @@ def count_owners(offers: Sequence[OfficeOffer]) -> int:
     """Return the number of owners of all offices, each as far as it counts; at least 1."""
     weights = weigh([offer.score for offer in offers])
     return max(1, round(sum(one * offer.owners for one, offer in zip(weights, offers, strict=True))))
-
-
-def draft_agreement(
-    offers: Sequence[OfficeOffer],
-    train: TrainSettings,
-    protection: Protection,
-    colluders: int,
-    offices_per_owner: int = 1,
-    hub: HubOffer | None = None,
-    sum_key: str | None = None,
-) -> Agreement:
-    """Draft an agreement: plan the steps and the noise for all owners together, as far as they count.
-
-    The learning rate follows from the noise that the sum really has, as in a training by one office.
-
-    Args:
-        offers: the offices.
-        train: settings with epsilon, delta and recipe.
-        protection: what is opened.
-        colluders: number of offices that may tell each other what they see.
-        offices_per_owner: the most offices in which one owner has documents.
-        hub: with protection he: who adds.
-        sum_key: with protection he: digest of the offices' key.
-
-    Raises:
-        AgreementError: the offers do not fit together, or no noise reaches the epsilon.
-    """
-    if len(offers) < 2:
-        raise AgreementError(f"an agreement needs the offers of two offices, found {len(offers)}")
-    setup = offers[0].setup
-    together = _Together(setup.objective, count_owners(offers))
-    number = secrets.token_hex(32)
-    try:
-        if protection == "once":
-            plan = plan_once(train, together.n_owners)
-        else:
-            plan = plan_training(train.model_copy(update={"model": setup.kind, "max_batch": None}), together)
-        in_turns = protection == "cyclic"
-        sharing = Sharing(len(offers), 0, offices_per_owner)
-        rate = plan.sample_rate if in_turns else sharing.sample_rate(plan.sample_rate)
-        turns = plan.steps * (offices_per_owner if in_turns else 1)
-        wanted = plan.noise_multiplier
-        if (rate, turns) != (plan.sample_rate, plan.steps):
-            wanted = accounting.noise_multiplier(train.epsilon, rate, turns, train.delta)
-        drafted = Agreement(
-            number=number,
-            offices=tuple(offers),
-            protection=protection,
-            colluders=colluders,
-            offices_per_owner=offices_per_owner,
-            epsilon=train.epsilon,
-            delta=train.delta,
-            noise_multiplier=wanted,
-            max_grad_norm=plan.max_grad_norm,
-            sample_rate=plan.sample_rate,
-            steps=plan.steps * (len(offers) if in_turns else 1),
-            learning_rate=plan.learning_rate,
-            hub=hub,
-            sum_key=sum_key,
-        )
-        noise = drafted.plan_noise()
-        total = len(offers) ** 0.5 * noise.deviation * 2.0**-noise.bits / plan.max_grad_norm
-    except ValidationError as error:
-        raise AgreementError(f"no agreement is possible: {_locate(error)}") from None
-    except ValueError as error:
-        raise AgreementError(f"no agreement is possible with these settings: {error}") from None
-    if train.learning_rate is None:
-        learning_rate = plan.learning_rate * plan.noise_multiplier / total
-        drafted = drafted.model_copy(update={"learning_rate": float(f"{learning_rate:.{_DIGITS}g}")})
-    drafted.check()
-    return drafted
 
 
 def read_agreement(path: Path) -> Agreement:
@@ -476,7 +415,7 @@ def read_agreement(path: Path) -> Agreement:
     except OSError:
         raise AgreementError("the agreement's file cannot be read") from None
     except ValidationError as error:
-        raise AgreementError(f"the agreement is damaged: {_locate(error)}") from None
+        raise AgreementError(f"the agreement is damaged: {locate_fault(error)}") from None
     agreement.check()
     return agreement
 
@@ -505,10 +444,10 @@ def _read_offer(path: Path, kind: type[Offer]) -> Offer:
     except OSError:
         raise AgreementError("an offer's file cannot be read") from None
     except ValidationError as error:
-        raise AgreementError(f"an offer is damaged: {_locate(error)}") from None
+        raise AgreementError(f"an offer is damaged: {locate_fault(error)}") from None
 
 
-def _locate(error: ValidationError) -> str:
+def locate_fault(error: ValidationError) -> str:
     """Name the first field that is wrong, without its value."""
     first = error.errors(include_input=False, include_context=False, include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "its form"

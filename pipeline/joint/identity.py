@@ -242,7 +242,8 @@ def build_summing(
         return SecretSumming(
             parties, bounds, agreement.threshold, mesh, signer, colluders=agreement.colluders
         )
-    return OpenSumming(parties, bounds, mesh, signer, in_turns=agreement.protection == "cyclic")
+    in_turns = agreement.protection == "cyclic"
+    return OpenSumming(parties, bounds, mesh, signer, in_turns=in_turns, entries=agreement.entries)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lexveil.pipeline.errors import AgreementError, JointTrainingError, SettingsError
-from lexveil.pipeline.joint.agreement import Protection, draft_agreement, read_agreement
+from lexveil.pipeline.joint.agreement import Protection, read_agreement
+from lexveil.pipeline.joint.drafting import draft_agreement
 from lexveil.pipeline.joint.hub import make_hub_offer
 from lexveil.pipeline.joint.identity import make_sum_key, read_sum_key
 from lexveil.pipeline.joint.office import (
@@ -40,6 +41,7 @@ def prepare_rehearsal(
     protection: Protection,
     colluders: int,
     score_epsilon: float | None = None,
+    theta: float | None = None,
 ) -> tuple[Path, list[Path]]:
     """Deal out the records of a file by owner, and prepare an agreement that all offices have signed.
 
@@ -51,6 +53,7 @@ def prepare_rehearsal(
         protection: what is opened.
         colluders: number of offices that may tell each other what they see.
         score_epsilon: epsilon of each office's score; None: no scores.
+        theta: share of the entries of an upload that is sent, its largest ones; None: all.
 
     Returns:
         The file of the agreement, and the folders of the workspaces.
@@ -81,7 +84,9 @@ def prepare_rehearsal(
         _, digest = read_sum_key(key)
         opened_hub = Workspace.create_or_open(folder / _HUB, settings)
         hub = make_hub_offer(opened_hub, _HUB, f"127.0.0.1:{ports[-1]}")
-    drafted = draft_agreement(offers, settings.train, protection, colluders, hub=hub, sum_key=digest)
+    drafted = draft_agreement(
+        offers, settings.train, protection, colluders, hub=hub, sum_key=digest, theta=theta
+    )
     for workspace in opened:
         sign_agreement(workspace, drafted, key)
     if opened_hub is not None:

@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from lexveil.privacy.joint.noise import Integers, SharedNoise
 from lexveil.privacy.joint.secret_sharing import Field, InconsistentSharesError, NormCheck, Share
 from lexveil.privacy.joint.signing import Certificate, Place, Signer
 from lexveil.privacy.joint.star import Connections
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # An honest office's noise exceeds the bound of the norm with a probability below 2 to the minus this.
 _UNLIKELY_BITS = 80
@@ -115,6 +118,29 @@ class Summing(Protocol):
         ...
 
 
+def select_largest(upload: Integers, count: int) -> Integers:
+    """Return an upload with all but its largest entries set to 0; of entries of one size, the first.
+
+    Source: Shokri & Shmatikov 2015, "Privacy-Preserving Deep Learning", section 4.3, where the selection
+    comes before any noise.
+
+    Args:
+        upload: What an office adds, noise included. Shape: (weights,).
+        count: Number of entries to keep.
+
+    Formal guarantee:
+        None of its own. It reads nothing but the upload, so where the upload has all the noise that its
+        guarantee rests on, the selection is post-processing.
+    """
+    return np.where(_find_largest(upload, count), upload, 0)
+
+
+def _find_largest(upload: Integers, count: int) -> NDArray[np.bool_]:
+    largest = np.zeros(upload.size, np.bool_)
+    largest[np.argsort(-np.abs(upload), kind="stable")[:count]] = True
+    return largest
+
+
 def bound_upload(noise: SharedNoise, weights: int, owners: float, offices_per_owner: int = 1) -> int:
     """Return the largest squared norm of an upload that is accepted.
 
@@ -147,6 +173,7 @@ class OpenSumming:
         signer: Signer | None,
         *,
         in_turns: bool = False,
+        entries: int | None = None,
     ) -> None:
         """Prepare.
 
@@ -156,7 +183,9 @@ class OpenSumming:
             mesh: Connections; None: to recompute only.
             signer: This office's key; None: to recompute only.
             in_turns: True: in step s, the office s modulo the number of offices alone has an upload.
+            entries: Number of the largest entries of each upload that are sent; None: all.
         """
+        self._entries = parties.weights if entries is None else entries
         self._parties, self._bounds, self._mesh, self._signer = parties, bounds, mesh, signer
         self._in_turns = in_turns
 
@@ -175,7 +204,7 @@ class OpenSumming:
         """
         assert self._mesh is not None
         assert self._signer is not None
-        payload = b"" if upload is None else _encode(upload)
+        payload = b"" if upload is None else _encode(upload, self._entries)
         opened = _broadcast(self._mesh, self._signer, self._parties, _UPLOAD, step, payload)
         evidence = confirm(self._mesh, self._signer, self._parties, step, opened)
         return self.recompute(step, evidence), evidence
@@ -190,7 +219,7 @@ class OpenSumming:
         for sender, payload in enumerate(_open_all(self._parties, _UPLOAD, step, evidence.opened)):
             if not payload and not self._has_turn(sender, step):
                 continue
-            upload = _decode(payload, self._parties.weights)
+            upload = _decode(payload, self._parties.weights, self._entries)
             late = not self._has_turn(sender, step)
             if upload is None or late or sum(int(one) ** 2 for one in upload) > self._bounds[sender]:
                 raise UploadRefusedError(sender, step)
@@ -361,11 +390,25 @@ def digest_all(signed: Sequence[bytes]) -> bytes:
     return b"".join(hashlib.sha256(message).digest() for message in signed)
 
 
-def _encode(numbers: Integers) -> bytes:
-    return numbers.astype("<i8").tobytes()
+def _encode(numbers: Integers, entries: int) -> bytes:
+    """Return all numbers, or which the largest ones are, a bit for each, and these."""
+    if entries == numbers.size:
+        return numbers.astype("<i8").tobytes()
+    sent = _find_largest(numbers, entries)
+    return np.packbits(sent).tobytes() + numbers[sent].astype("<i8").tobytes()
 
 
-def _decode(payload: bytes, weights: int) -> Integers | None:
-    if len(payload) != 8 * weights:
+def _decode(payload: bytes, weights: int, entries: int) -> Integers | None:
+    """Return what `_encode` wrote; None: it is nothing such."""
+    size = 0 if entries == weights else (weights + 7) // 8
+    if len(payload) != size + 8 * entries:
         return None
-    return np.frombuffer(payload, dtype="<i8").astype(np.int64)
+    numbers = np.frombuffer(payload[size:], dtype="<i8").astype(np.int64)
+    if not size:
+        return numbers
+    sent = np.unpackbits(np.frombuffer(payload[:size], np.uint8)).astype(bool)
+    if sent[weights:].any() or int(sent.sum()) != entries:
+        return None
+    upload = np.zeros(weights, np.int64)
+    upload[sent[:weights]] = numbers
+    return upload

@@ -16,12 +16,12 @@ from lexveil.pipeline.joint.agreement import (
     HubOffer,
     OfficeOffer,
     Setup,
-    draft_agreement,
     read_agreement,
     read_hub_offer,
     read_offer,
     split_address,
 )
+from lexveil.pipeline.joint.drafting import draft_agreement
 from lexveil.pipeline.joint.roles import list_views
 from lexveil.pipeline.joint.scores import OfficeScore
 from lexveil.pipeline.settings import TrainSettings
@@ -52,6 +52,27 @@ def draft(
 ) -> Agreement:
     settings = TrainSettings(**{"delta": 1e-4, **train})
     return draft_agreement(OFFERS[:offices], settings, protection, colluders, k)
+
+
+def test_the_largest_entries_are_chosen_only_among_those_with_all_their_noise() -> None:
+    """So the charge is that of the whole upload, and agreements without it are signed as they were."""
+    train = TrainSettings(delta=1e-4)
+    for protection in ("office", "cyclic"):
+        whole, largest = (
+            draft_agreement(OFFERS[:3], train, protection, 0, theta=theta) for theta in (None, 0.1)
+        )
+        assert (whole.entries, largest.entries) == (770, 77)
+        assert largest.plan_charge() == whole.plan_charge()
+        assert largest.plan_noise() == whole.plan_noise()
+        assert b"theta" in largest.to_bytes()
+        assert b"theta" not in whole.to_bytes()
+        assert "the largest 0.1 of each noisy upload is sent" in largest.describe()
+    for protection in ("sum", "once"):
+        with pytest.raises(AgreementError, match="theta is for protections office and cyclic"):
+            draft_agreement(OFFERS[:3], train, protection, 0, theta=0.1)
+    for theta in (0.0, 1.0, -1.0, math.nan):
+        with pytest.raises(AgreementError, match="theta is not as it must be"):
+            draft_agreement(OFFERS[:3], train, "office", 0, theta=theta)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Run as a script, this file prepares the offices and forks a process for each.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -27,8 +28,10 @@ CASES: dict[str, tuple[Any, int, str]] = {
     "sum": ("sum", 3, "cubic"),
     "office": ("office", 2, "lora"),
     "he": ("he", 2, "linear"),
+    "largest": ("office", 2, "linear"),
 }
 SCORED, SCORE_EPSILON = "once", 2.0
+THETA = {"largest": 0.1}
 
 
 def script(folder: Path) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def run(folder: Path, case: str) -> list[dict[str, Any]]:
     )
     path, workspaces = prepare_rehearsal(
         folder / "records.jsonl", folder / case, settings, offices, protection, 0,
-        SCORE_EPSILON if case == SCORED else None,
+        SCORE_EPSILON if case == SCORED else None, THETA.get(case),
     )  # fmt: skip
     agreement = read_agreement(path)
     children: list[int] = []
@@ -215,6 +218,18 @@ def test_each_office_has_received_what_the_other_says_it_has_sent(
             hidden = protection in ("sum", "once")
             opened = {"encrypted upload", "encrypted sum"} if protection == "he" else {"upload"}
             assert (secret <= set(mine), opened <= set(mine)) == (hidden, not hidden)
+
+
+def test_the_largest_entries_take_so_many_bytes(found: dict[str, list[dict[str, Any]]]) -> None:
+    """A bit for each weight, and eight bytes for each entry that is sent; 64 are the signature."""
+    weights = 896 * len(WORDS)
+    size = 64 + weights // 8 + 8 * math.ceil(0.1 * weights)
+    for answer in found["largest"]:
+        (other,) = {one["office"] for one in answer["views"]["messages"]}
+        sent, received = list_messages(answer["views"], other)["upload"]
+        assert sent == received
+        assert STEPS * size <= sent < STEPS * (size + 64)
+        assert "which guarantees nothing further" in answer["card"]["joint"]
 
 
 def test_the_hub_has_added_each_step_and_is_done(found: dict[str, list[dict[str, Any]]]) -> None:

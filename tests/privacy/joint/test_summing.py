@@ -5,6 +5,8 @@ Run as a script, this file is the offices.
 
 from __future__ import annotations
 
+import datetime
+import hashlib
 import json
 import os
 import subprocess
@@ -16,10 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lexveil.privacy.joint.signing import Certificate, Place, Signer
+from lexveil.privacy.joint.summing import Evidence, OpenSumming, Parties, UploadRefusedError
 from tests.deadlines import HANGS_AFTER
 
 ROOT = Path(__file__).parents[3]
-WEIGHTS = 40
+WEIGHTS = 43
+LARGEST = 7
 LIAR = 1
 
 
@@ -34,8 +39,7 @@ def total(step: int = 0) -> list[int]:
 
 def script(case: str) -> list[Any]:
     from lexveil.privacy.joint.mesh import Mesh
-    from lexveil.privacy.joint.signing import Place, Signer
-    from lexveil.privacy.joint.summing import OpenSumming, SecretSumming, Summing
+    from lexveil.privacy.joint.summing import SecretSumming, Summing
     from tests.privacy.joint.offices import Office, find_blamed, found_offices, run_offices
 
     way, what = case.split(":")
@@ -60,7 +64,10 @@ def script(case: str) -> list[Any]:
 
     def summing(office: Office, mesh: Mesh, signer: Signer) -> Summing:
         if way != "secret":
-            return OpenSumming(office.parties, [bound] * 3, mesh, signer, in_turns=way == "turns")
+            lies = what == "another share" and office.index == LIAR
+            entries = LARGEST - lies if way == "largest" else None
+            in_turns = way == "turns"
+            return OpenSumming(office.parties, [bound] * 3, mesh, signer, in_turns=in_turns, entries=entries)
         return SecretSumming(office.parties, [bound] * 3, 1, mesh, signer)
 
     def work(office: Office) -> Any:
@@ -101,6 +108,7 @@ CASES = (
     *(f"{way}:{what}" for way in ("open", "secret") for what in ("nothing", "long", "changed later", "dies")),
     *("open:upload", "secret:share of an upload", "secret:share of the sum", "open:list of uploads"),
     *("open:two faces", "open:certificate", "turns:nothing", "turns:early"),
+    *("largest:nothing", "largest:long", "largest:changed later", "largest:another share"),
 )
 
 
@@ -119,6 +127,57 @@ def test_all_offices_have_the_sum(answers: dict[str, list[Any]], way: str) -> No
     assert answers[f"{way}:nothing"] == [[total(0), total(1)]] * 3
 
 
+def test_the_largest_entries_alone_are_added(answers: dict[str, list[Any]]) -> None:
+    sums = [np.zeros(WEIGHTS, np.int64) for _ in range(2)]
+    for step, added in enumerate(sums):
+        for index in range(3):
+            one = upload(index, step)
+            largest = sorted(range(WEIGHTS), key=lambda place: -abs(int(one[place])))[:LARGEST]
+            added[largest] += one[largest]
+    assert answers["largest:nothing"] == [[one.tolist() for one in sums]] * 3
+
+
+def test_an_office_that_sends_another_number_of_entries_is_named(answers: dict[str, list[Any]]) -> None:
+    for index in (0, 2):
+        assert answers["largest:another share"][index][:2] == ["UploadRefusedError", LIAR]
+
+
+@pytest.mark.parametrize("count", [1, 5, 8, WEIGHTS - 1])
+def test_what_is_no_selection_is_no_upload(count: int) -> None:
+    """One office, which checks what it reads: a bit too many, too few, beyond the end, a number too many."""
+    signer = Signer.create()
+    certificate = Certificate.from_pem(
+        signer.certify("court", datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC))
+    )
+    parties = Parties(bytes(32), (certificate,), WEIGHTS)
+    summing = OpenSumming(parties, [2**40], None, None, entries=count)
+    places = np.zeros(8 * ((WEIGHTS + 7) // 8), np.uint8)
+    places[:count] = 1
+    numbers = np.arange(1, count + 1, dtype="<i8").tobytes()
+
+    def read(bits: Any, content: bytes) -> Any:
+        payload = np.packbits(bits).tobytes() + content
+        opened = signer.sign(Place(parties.agreement, "upload", 0, 0), payload)
+        seen = signer.sign(Place(parties.agreement, "list of uploads", 0, 0), hashlib.sha256(opened).digest())
+        return summing.recompute(0, Evidence((opened,), (seen,)))
+
+    assert read(places, numbers).tolist() == [*range(1, count + 1), *[0] * (WEIGHTS - count)]
+    more, fewer, beyond = places.copy(), places.copy(), places.copy()
+    more[count], fewer[0] = 1, 0
+    beyond[0], beyond[-1] = 0, 1
+    for bits, content in (
+        (more, numbers),
+        (fewer, numbers),
+        (places, numbers + bytes(8)),
+        (places, numbers[8:]),
+    ):
+        with pytest.raises(UploadRefusedError):
+            read(bits, content)
+    if len(places) > WEIGHTS:
+        with pytest.raises(UploadRefusedError):
+            read(beyond, numbers)
+
+
 def test_in_turns_the_sum_is_the_upload_of_one_office(answers: dict[str, list[Any]]) -> None:
     assert answers["turns:nothing"] == [[upload(0, 0).tolist(), upload(1, 1).tolist()]] * 3
 
@@ -127,7 +186,7 @@ def test_an_upload_out_of_turn_is_refused_by_name(answers: dict[str, list[Any]])
     assert [answer[:2] for answer in answers["turns:early"]] == [["UploadRefusedError", LIAR]] * 3
 
 
-@pytest.mark.parametrize("way", ["open", "secret"])
+@pytest.mark.parametrize("way", ["open", "secret", "largest"])
 def test_an_upload_that_is_too_long_is_refused_by_name(answers: dict[str, list[Any]], way: str) -> None:
     assert [answer[:2] for answer in answers[f"{way}:long"]] == [["UploadRefusedError", LIAR]] * 3
 
@@ -142,7 +201,7 @@ def test_a_bit_that_was_flipped_on_the_way_is_blamed_on_its_office(
         assert answers[case][index][:2] == ["ForgedError", LIAR]
 
 
-@pytest.mark.parametrize("way", ["open", "secret"])
+@pytest.mark.parametrize("way", ["open", "secret", "largest"])
 def test_a_bit_that_is_flipped_in_the_evidence_is_blamed_on_its_office(
     answers: dict[str, list[Any]], way: str
 ) -> None:
