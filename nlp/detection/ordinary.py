@@ -81,6 +81,10 @@ _HEADINGS = frozenset(
     zapisnika žalba o u na za sa s od do
     """.split()  # noqa: SIM905
 )
+# What German writes with a capital and is no part of a name: "Ihre Dateien", "Solange Sie".
+_GERMAN_PRONOUN = re.compile(
+    r"(?:Sie|Ihnen|Ihr(?:e[nmrs]?)?|Wir|Uns(?:er(?:e[nmrs]?)?)?|Mein(?:e[nmrs]?)?|Dein(?:e[nmrs]?)?|Diese[nmrs]?|Jede[nmrs]?|Solche[nmrs]?|Welche[nmrs]?)"
+)
 # "I" and "A" before a word in lower case; but "Mr A denied it", "child A lives".
 _SINGLE = re.compile(rf"(?<![\w.])(?:I(?=,? [{LOWER}]|['’][{LOWER}])|A(?= [{LOWER}]))(?!\w)")
 _BEFORE_LETTER = re.compile(r"(?:[^\W\d_]|(?:\A|[\W_])[^\W\d_]\.|\b(?:Mr|Ms|Mrs|Dr)\.) \Z")
@@ -111,7 +115,17 @@ def drop_ordinary(text: str, spans: Iterable[Span], language: str) -> list[Span]
         language: ISO 639-1 code of the text, or "". Of other languages, only words of headings are known.
     """
     is_common = _is_common if language in _ENGLISH else _is_heading
-    return [span for span in spans if not _is_ordinary_text(text, span, is_common)]
+    return [
+        span
+        for span in spans
+        if not (_is_ordinary_text(text, span, is_common) or (language == "de" and _has_pronoun(text, span)))
+    ]
+
+
+def _has_pronoun(text: str, span: Span) -> bool:
+    if span.recognizer not in (LEARNED, "GivenNameRecognizer") or span.type not in _WITHOUT_DIGITS:
+        return False
+    return any(map(_GERMAN_PRONOUN.fullmatch, _WORD.findall(text, span.start, span.end)))
 
 
 def drop_lower_case(text: str, spans: Iterable[Span]) -> list[Span]:

@@ -55,6 +55,9 @@ _ROLE_AND_NAME = re.compile(
     rf"([{UPPER}][{LOWER}]+)\W*\Z"
 )
 _NAME_WORDS = 5
+# "Ada W" and what follows to the end of the cell, the line or the item of a list.
+_LAST_INITIAL = re.compile(rf"[{LOWER}] [{UPPER}]\.?\Z")
+_SURNAME = re.compile(rf"\.? ([{UPPER}][{LOWER}]+(?:-[{UPPER}][{LOWER}]+)?)(?=[\t\n,;)|]|\Z)")
 _WITH_INITIALS = re.compile(
     rf"(?:[{UPPER}][{LOWER}]{{2,}} )?(?:[{UPPER}]\.[ -]?){{1,3}}[{UPPER}][{LOWER}]{{2,}}"
     rf"(?:-[{UPPER}][{LOWER}]+)?"
@@ -190,7 +193,9 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
 
 
 def widen_people(text: str, spans: Sequence[Span]) -> list[Span]:
-    """Return the spans with Chinese names as long as the longer of what a rule and a learned detector see.
+    """Return the spans with the whole names of people that a rule or a learned detector sees in part.
+
+    A word that is also a title or a place may be missed after an initial: "Ada W. Lord" in a list or a cell.
 
     Chinese has no spaces, so both may miss the end of a name. A rule's name that a learned one overlaps gets
     the characters of both, unless the latter overlaps several: then the rules tell people apart.
@@ -213,9 +218,19 @@ def widen_people(text: str, spans: Sequence[Span]) -> list[Span]:
     return [
         replace(span, start=position[0], end=position[1])
         if span.type == "PERSON" and (position := widened.get((span.start, span.end)))
-        else span
+        else _add_surname(text, span)
         for span in spans
     ]
+
+
+def _add_surname(text: str, span: Span) -> Span:
+    """Return a person that ends with an initial with the surname after it, at the end of a cell or line."""
+    if span.type != "PERSON" or not _LAST_INITIAL.search(text[span.start : span.end]):
+        return span
+    surname = _SURNAME.match(text, span.end)
+    if surname and surname[1].casefold() not in FORM_LABELS and surname[1] not in OFFICE_TITLES:
+        return replace(span, end=surname.end())
+    return span
 
 
 def complete_people(

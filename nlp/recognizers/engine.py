@@ -47,7 +47,7 @@ from lexveil.nlp.recognizers.phone_zh import ChinesePhoneRecognizer
 from lexveil.nlp.recognizers.plate import LexveilPlateRecognizer
 from lexveil.nlp.recognizers.quantity import LexveilQuantityRecognizer
 from lexveil.nlp.recognizers.rare_words import RareNameRecognizer
-from lexveil.nlp.recognizers.scores import LEARNED
+from lexveil.nlp.recognizers.scores import LABELED, LEARNED
 from lexveil.nlp.recognizers.spaced_name import SpacedNameRecognizer
 from lexveil.nlp.recognizers.speaker import SpeakerRecognizer
 from lexveil.nlp.recognizers.tagger import TaggerRecognizer
@@ -194,9 +194,11 @@ class Analyzer(AnalyzerEngine):
             for start, end, kind, score, name in _run(recognizer, text, types, artifacts):
                 if kind in types and score > 0:
                     found.setdefault((kind, start, -end, -score), name)
-                    if name != LEARNED and (kind == "ORGANIZATION" or text[start:end].islower()):
+                    sure = kind == "ORGANIZATION" or text[start:end].islower()
+                    sure = sure or (kind == "PERSON" and score >= LABELED)
+                    if name != LEARNED and sure:
                         by_form[kind, start, -end] = name
-        # A company, or a name in lower case, that a rule finds too is sure, whatever a model thinks of it.
+        # A company, or a name in lower case or beside a title, that a rule finds too is sure.
         for kind, start, end, score in found:
             if (kind, start, end) in by_form:
                 found[kind, start, end, score] = by_form[kind, start, end]

@@ -4,8 +4,8 @@
 (`lexveil.nlp.taggers.crf`), one for English and one for German, which contain no string of any corpus, and a
 lexicon-enhanced LSTM for Chinese (`lexveil.nlp.taggers.lattice`); `multilingual` is a token classifier
 (`lexveil.nlp.taggers.transformer`) for English, German and further languages, with the same LSTM; `default`
-is the same, but with the CRF for German, which knows its law better; any other name is the path of a local
-token-classification folder.
+is the same, but German is read by both it and the CRF, which knows its law better
+(`lexveil.nlp.taggers.paired`); any other name is the path of a local token-classification folder.
 For training see `python -m lexveil.nlp.detector_training --help`.
 
 The CRF also returns its probabilities, token by token:
@@ -53,6 +53,9 @@ def load_taggers(model: str, sensitivity: Sensitivity = "balanced") -> tuple[Tag
 
         return (transformer.load_multilingual(sensitivity), LatticeTagger.load(sensitivity=sensitivity))
     if model == "default":
+        from lexveil.nlp.taggers.paired import PairedTagger
+
         german, _, chinese = load_taggers("light", sensitivity)
-        return (german, transformer.load_multilingual(sensitivity), chinese)
+        multilingual = transformer.load_multilingual(sensitivity)
+        return (PairedTagger(german, multilingual), multilingual, chinese)
     return (transformer.load_folder(Path(model), sensitivity),)

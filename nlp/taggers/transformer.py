@@ -66,6 +66,12 @@ class Posteriors:
     words: Integers = field(repr=False)
     probabilities: Floats = field(repr=False)
 
+    def of(self, start: int, end: int) -> float:
+        """Return the largest probability that a word in a range of characters must be masked, or 0."""
+        first = np.searchsorted(self.words[:, 1], start, side="right")
+        last = np.searchsorted(self.words[:, 0], end, side="left")
+        return float(self.probabilities[first:last].sum(axis=1).max(initial=0.0))
+
 
 class TokenClassifier:
     """A `lexveil.nlp.taggers.contract.Tagger` over word pieces. Safe to share between threads.
@@ -113,9 +119,13 @@ class TokenClassifier:
     def tag(self, texts: Sequence[str]) -> list[list[Span]]:
         """Return the sorted spans of each text."""
         return [
-            list(self.decode(text, posteriors, self._threshold))
+            list(self.choose(text, posteriors))
             for text, posteriors in zip(texts, self.posteriors(texts), strict=True)
         ]
+
+    def choose(self, text: str, posteriors: Posteriors) -> Iterator[Span]:
+        """Yield the spans at its operating point, as `decode` does."""
+        return self.decode(text, posteriors, self._threshold)
 
     def posteriors(self, texts: Sequence[str]) -> Iterator[Posteriors]:
         """Yield the posteriors of each text."""

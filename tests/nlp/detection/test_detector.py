@@ -323,6 +323,12 @@ def test_a_learned_detector_of_the_user() -> None:
     assert [text[s.start : s.end] for s in found.spans] == ["zig"] * 600
 
 
+def test_a_name_beside_a_title_stays_though_a_model_finds_it_too_and_it_is_short() -> None:
+    text = "It was a counter-offer. Ms. Wu could be reached at noon."
+    greedy = WordTagger("Wu", "PERSON", 0.99, frozenset({"en"}))
+    assert [text[s.start : s.end] for s in Detector(greedy).detect(text)] == ["Wu"]
+
+
 def test_a_learned_detector_touches_no_citation() -> None:
     greedy = WordTagger(".+", "CASE_NUMBER", languages=frozenset({"en"}))
     assert Detector(greedy).detect("Vane v. Ostler, 512 U.S. 477 (1994)") == []

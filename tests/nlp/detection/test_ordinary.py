@@ -62,6 +62,14 @@ def test_of_other_languages_only_words_of_headings_are_known() -> None:
     assert not is_dropped("Stern: Ich war es nicht.", "Stern", "PERSON", "de")
 
 
+@pytest.mark.parametrize("piece", ["Ihre Dateien", "Unser", "Solange Sie", "Diese AGB"])
+def test_a_german_pronoun_is_no_part_of_a_name(piece: str) -> None:
+    text = "Ihre Dateien gehören Ihnen. Unser Eigentum. Solange Sie zahlen, gelten Diese AGB."
+    assert is_dropped(text, piece, "PERSON", "de")
+    assert not is_dropped(text, piece, "PERSON", "de", "OwnRecognizer")
+    assert not is_dropped(text.replace("Sie", "Siebert"), "Solange Siebert", "PERSON", "de")
+
+
 def test_frequent_names_are_no_ordinary_words() -> None:
     names = "banks woods young marsh fox ann grace joy hunter wes delgado"
     assert [name for name in names.split() if is_ordinary(name)] == []

@@ -35,6 +35,24 @@ def test_a_name_beside_or_of_a_person_is_one(
     assert [span.type for span in retype_people(text, spans_in(text, *parts))] == kinds
 
 
+@pytest.mark.parametrize(
+    ("text", "surface", "whole"),
+    [
+        ("Jordan W. Lord\tDirector", "Jordan W", "Jordan W. Lord"),
+        ("1. Jennifer D. West\n2. Ann Birt", "Jennifer D.", "Jennifer D. West"),
+        ("(Ada B. West-Lord)", "Ada B", "Ada B. West-Lord"),
+        ("It was paid by Jordan W. The court agreed.", "Jordan W", "Jordan W"),
+        ("Jordan W. Officer\tOakfield", "Jordan W", "Jordan W"),
+        ("Jordan W. Lord", "W", "W"),
+    ],
+)
+def test_a_surname_that_is_also_a_word_belongs_to_the_initial_before_it(
+    text: str, surface: str, whole: str
+) -> None:
+    (span,) = widen_people(text, spans_in(text, (surface, "PERSON")))
+    assert text[span.start : span.end] == whole
+
+
 def test_a_title_is_no_part_of_a_name() -> None:
     text = "der Zeuge Herr Wendelin Abel sagte"
     (span,) = retype_people(text, spans_in(text, ("Herr Wendelin Abel", "PERSON")))

@@ -91,9 +91,9 @@ def test_the_cache_is_where_the_user_wants_it(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("sensitivity", SENSITIVITIES)
-def test_the_default_is_a_classifier_and_a_crf_for_german(sensitivity: Any) -> None:
-    crf, classifier, chinese = load_taggers("default", sensitivity)
-    assert (crf.languages, crf.insists) == (frozenset({"de"}), False)
+def test_the_default_is_a_classifier_and_with_a_crf_for_german(sensitivity: Any) -> None:
+    german, classifier, chinese = load_taggers("default", sensitivity)
+    assert (german.languages, german.insists) == (frozenset({"de"}), False)
     assert {"en", "fr", "it", "pl"} <= (classifier.languages or frozenset())
     assert classifier.insists == (sensitivity == "strict")
     assert chinese.languages == frozenset({"zh"})
