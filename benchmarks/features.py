@@ -1,7 +1,8 @@
 """What features are worth: probes on seen and unseen labels, neighbours and clusters, on real legal text.
 
     python -m benchmarks.features [--corpora NAME ...] [--kinds KIND ...] [--representations NAME ...]
-        [--epsilons NUMBER|inf ...] [--units NAME ...] [--seeds N] [--most N] [--quick] [--cache FOLDER]
+        [--epsilons NUMBER|inf ...] [--units NAME ...] [--seeds N] [--most N] [--detector NAME] [--quick]
+        [--cache FOLDER]
 
 Each row is one way to turn documents into vectors: TF-IDF of the masked texts; on the original and on the
 masked texts the frozen public encoder, and the representations `legal-1` (that encoder beside a table of
@@ -103,6 +104,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--units", nargs="+", choices=list(DELTA), default=["owner", "document"])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--detector", default="light", help="detector by which the texts are masked")
     parser.add_argument("--most", type=int, default=8000, help="documents of a corpus, drawn by their text")
     parser.add_argument(
         "--quick", action="store_true", help="one seed, 500 documents, no trained model: minutes"
@@ -125,7 +127,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     figures: dict[str, Figure] = {}
     n: dict[str, int] = {}
     for name in arguments.corpora:
-        corpus = load_corpus(name, arguments.most, arguments.cache)
+        corpus = load_corpus(name, arguments.most, arguments.cache, arguments.detector)
         n |= {
             f"{name}_documents": len(corpus.documents),
             f"{name}_tested": int(corpus.draw(seeds[0]).tested.sum()),

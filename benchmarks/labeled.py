@@ -24,7 +24,6 @@ LEAST_ITEMS = 10  # of a class, in the training part
 REDRAWN = {"charges": 0.3, "judgments": 0.3}  # share of owners whom a seed draws to test on
 PROCEDURE = {"29", "34", "35", "37", "39", "41", "46", "50", "57"}  # articles of each judgment
 LANGUAGES = ("en", "de", "it", "pl")
-MASK = MaskSettings(detector="light")
 
 Labels = NDArray[np.int64]
 
@@ -75,24 +74,24 @@ class Corpus:
         return replace(self, documents=drawn)
 
 
-def load_corpus(name: str, most: int, cache: Path | None) -> Corpus:
+def load_corpus(name: str, most: int, cache: Path | None, detector: str = "light") -> Corpus:
     """Read and mask a corpus, and leave out classes with too few documents."""
     documents = sorted(READERS[name](), key=lambda one: _hash_to_unit(one.text))[:most]
     counts = Counter(one.label for one in documents if not one.tested)
     kept = [one for one in documents if counts[one.label] >= LEAST_ITEMS]
     kept.sort(key=lambda one: one.tested)
     classes = tuple(sorted({one.label for one in kept}))
-    return Corpus(name, kept, _mask([one.text for one in kept], cache), classes)
+    return Corpus(name, kept, _mask([one.text for one in kept], cache, detector), classes)
 
 
-def _mask(texts: Sequence[str], cache: Path | None) -> list[str]:
-    name = digest_texts([code_digest("lexveil.pipeline.masking.texts"), *texts])
+def _mask(texts: Sequence[str], cache: Path | None, detector: str) -> list[str]:
+    name = digest_texts([code_digest("lexveil.pipeline.masking.texts"), detector, *texts])
     path = None if cache is None else cache / f"{name}.masked"
     if path is not None and path.is_file():
         return path.read_text(encoding="utf-8").split("\0")
-    masked: list[str] = []
+    settings, masked = MaskSettings(detector=detector), list[str]()
     for start in range(0, len(texts), 64):
-        masked += [one.text for one in mask_texts(texts[start : start + 64], MASK, bytes(32))]
+        masked += [one.text for one in mask_texts(texts[start : start + 64], settings, bytes(32))]
     if path is not None:
         path.write_text("\0".join(masked), encoding="utf-8")
     return masked
