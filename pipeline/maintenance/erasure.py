@@ -26,11 +26,14 @@ from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.catalogue import digest_parts
 from lexveil.pipeline.workspace.documents import DocumentIds, read_raw
 from lexveil.pipeline.workspace.features import list_versions
+from lexveil.pipeline.workspace.places import Places, list_elsewhere
 from lexveil.pipeline.workspace.shards import read_manifest, write_manifest
 from lexveil.pipeline.workspace.storage import delete_old_versions, read_json, write_json
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
 
+# Note beside the keys: "yes" while an ingest makes shards, and after a kill.
+UNFINISHED = "ingest-unfinished"
 # Files that must keep the ids: tombstones keep the same content out, and the log records the erasure.
 _KEY_TABLE = "keys.sqlite"
 _REMEMBERS = frozenset({_KEY_TABLE, "log.jsonl", ERASURES})
@@ -124,7 +127,11 @@ def erase(
     stones = [*_list_tombstones(workspace, target.doc_ids), *list_erased_ids(workspace, target.items)]
     stones += [entry.content for entry in target.quarantined if entry.content is not None]
     is_current = workspace.catalogue.read_basis() == _digest_raw(workspace)
-    removed = _remove(workspace, keys, target.doc_ids, stones, mark=True, items=target.items)
+    # After a kill, shards may have documents that the catalogue does not know of.
+    known = is_current and keys.recall(UNFINISHED) != "yes"
+    removed = _remove(
+        workspace, keys, target.doc_ids, stones, mark=True, items=target.items, everywhere=not known
+    )
     rewrite_plans(workspace, erased=target.items)
     drop_scheduled_sources(workspace, {item.path for item in target.items.values()})
     rows = removed.rows + _drop_entries(workspace, entries)
@@ -132,6 +139,7 @@ def erase(
     _drop_from_catalogue(
         workspace, target.doc_ids, basis
     )  # last: a second try finds an owner's documents in it
+    Places(workspace.places_file).drop(target.doc_ids)
     return Erasure(
         tuple(target.doc_ids),
         tuple(entries),
@@ -180,6 +188,7 @@ def remove_vanished(workspace: Workspace, doc_ids: Sequence[str]) -> None:
         mark = workspace.settings.ingest.removed == "erase"
         keys = workspace.keys
         removed = _remove(workspace, keys, doc_ids, (), mark=mark)
+        Places(workspace.places_file).drop(doc_ids)
         done |= {"rows": removed.rows, "keys": removed.keys, "models": list(removed.models)}
 
 
@@ -190,15 +199,17 @@ def _remove(
     tombstones: Sequence[str],
     mark: bool,
     items: Iterable[str] = (),
+    everywhere: bool = False,
 ) -> _Removed:
+    shards = None if everywhere else _find_shards(workspace, doc_ids)
     trained = _list_models_trained_on(workspace, keys, doc_ids) if mark else []
     if workspace.catalogue.read_basis() is not None:  # after a kill, the next ingest looks at all parts
         workspace.catalogue.write(workspace.catalogue.read())
     destroyed = keys.destroy_keys([*doc_ids, *items], tombstones=tombstones)
     for doc_id in doc_ids:
         remove_review(workspace, doc_id)
-    rows = sum(tables.drop_rows(path, doc_ids) for path in _list_parts(workspace))
-    _refresh_manifests(workspace)
+    rows = sum(tables.drop_rows(path, doc_ids) for path in _list_parts(workspace, shards))
+    _refresh_manifests(workspace, shards)
     _mark_models(workspace, trained, len(doc_ids))
     delete_old_versions(workspace.root)
     return _Removed(rows, destroyed, tuple(trained))
@@ -304,6 +315,7 @@ def _mark_models(workspace: Workspace, names: Iterable[str], documents: int) -> 
 
 
 def _list_stage_folders(workspace: Workspace) -> list[tuple[Path, str]]:
+    """List the folders of the stages whose parts are those of the shards."""
     encoded = [(folder, f"encode-{folder.name}") for folder in sorted(workspace.encoded.glob("*"))]
     return [
         (workspace.raw, "ingest"),
@@ -311,19 +323,45 @@ def _list_stage_folders(workspace: Workspace) -> list[tuple[Path, str]]:
         (workspace.masked, "mask"),
         *((folder, "extract") for folder in list_versions(workspace)),
         *encoded,
-        (workspace.assessed, "assess"),
     ]
 
 
-def _list_parts(workspace: Workspace) -> list[Path]:
-    folders = [
-        *(folder for folder, _ in _list_stage_folders(workspace)),
-        workspace.vault,
-        workspace.held_back,
-        workspace.compared,
-    ]
-    folders.append(workspace.features)  # parts of early versions of Lexveil
-    return [path for folder in folders for path in sorted(folder.glob("part-*.parquet"))]
+def _find_shards(workspace: Workspace, doc_ids: Sequence[str]) -> set[int]:
+    """Return the shards whose parts may have rows of documents.
+
+    A workspace of an earlier version does not know them: its parts are all looked through, once.
+    """
+    places, catalogue = Places(workspace.places_file), workspace.catalogue.read(columns=["doc_id", "shard"])
+    if not places.exist():
+        parts = _list_shard_parts(workspace, None)
+        places.add(list_elsewhere(catalogue, (_read_places(*part) for part in parts)))
+    return places.find_shards(catalogue, doc_ids)
+
+
+def _read_places(shard: int, path: Path) -> pa.Table:
+    ids = tables.read_part(path, ["doc_id"])
+    return ids.append_column("shard", pa.array([shard] * ids.num_rows, pa.int32()))
+
+
+def _list_shard_parts(workspace: Workspace, shards: Collection[int] | None) -> list[tuple[int, Path]]:
+    """List the parts of some shards, or of all, with their shards."""
+    folders = [folder for folder, _ in _list_stage_folders(workspace)]
+    parts: list[tuple[int, Path]] = []
+    for folder in (*folders, workspace.vault, workspace.held_back):
+        if shards is None:
+            found = ((tables.part_index(path), path) for path in sorted(folder.glob("part-*.parquet")))
+        else:
+            found = ((shard, tables.part_path(folder, shard)) for shard in sorted(shards))
+        parts += [(shard, path) for shard, path in found if shards is None or path.exists()]
+    return parts
+
+
+def _list_parts(workspace: Workspace, shards: Collection[int] | None) -> list[Path]:
+    """List the parts that may have rows of documents of some shards; None: of any."""
+    several = (workspace.assessed, workspace.compared)  # a part is that of many shards
+    early = workspace.features  # parts of early versions of Lexveil
+    others = [path for folder in (*several, early) for path in sorted(folder.glob("part-*.parquet"))]
+    return [path for _, path in _list_shard_parts(workspace, shards)] + others
 
 
 def _digest_raw(workspace: Workspace) -> str:
@@ -336,9 +374,17 @@ def _drop_from_catalogue(workspace: Workspace, doc_ids: Sequence[str], basis: st
     workspace.catalogue.write(table.filter(pc.invert(dropped)), basis)
 
 
-def _refresh_manifests(workspace: Workspace) -> None:
-    for folder, stage in _list_stage_folders(workspace):
-        shards = read_manifest(folder, stage).shards
-        results = [tables.read_result(tables.part_path(folder, shard.index)) for shard in shards]
-        if shards:
-            write_manifest(folder, stage, [result for result in results if result is not None])
+def _refresh_manifests(workspace: Workspace, shards: Collection[int] | None) -> None:
+    """Bring the manifests up to date with the parts of some shards, or of all."""
+    folders = [(folder, stage, shards) for folder, stage in _list_stage_folders(workspace)]
+    for folder, stage, changed in (*folders, (workspace.assessed, "assess", None)):
+        before = read_manifest(folder, stage).shards
+        results = [
+            tables.read_result(tables.part_path(folder, result.index))
+            if changed is None or result.index in changed
+            else result
+            for result in before
+        ]
+        now = [result for result in results if result is not None]
+        if now != list(before):
+            write_manifest(folder, stage, now)

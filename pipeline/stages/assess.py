@@ -32,6 +32,8 @@ from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 
 _SHARDS_A_GROUP = 16
+# A night can read all of so few parts of the features, so that nothing lies on disk twice.
+_FEW_PARTS = 16
 _COMPARED = pa.schema(
     [
         pa.field("doc_id", pa.string(), nullable=False),
@@ -141,7 +143,7 @@ def _compute_logits(model: FeatureModel, features: Sequence[NDArray[np.float32]]
 def read_compared(
     workspace: Workspace, saved: SavedModel, version: str, assessed: pa.Table, rows: Collection[int]
 ) -> dict[str, NDArray[np.float32]]:
-    """Return the features of some documents, which are kept for the next call.
+    """Return the features of some documents, which are kept for the next call if the table has many parts.
 
     Args:
         workspace: the workspace.
@@ -156,13 +158,17 @@ def read_compared(
     chosen = assessed.select(["doc_id", "shard"]).take(pa.array(sorted({*rows}), pa.int64())).to_pylist()
     digests = {entry.index: entry.digest for entry in _list_encoded(workspace, saved)}
     encoded = {row["doc_id"]: digests[row["shard"]] for row in chosen}
-    found = _read_kept(workspace, version, encoded)
+    keep = len(digests) > _FEW_PARTS or not (workspace.features / version).exists()
+    found = _read_kept(workspace, version, encoded) if keep else {}
     wanted: dict[int, set[str]] = {}
     for row in chosen:
         if row["doc_id"] not in found:
             wanted.setdefault(row["shard"], set()).add(row["doc_id"])
     if wanted:
         found |= read_features(workspace, saved, version, wanted)
+    if not keep:
+        tables.part_path(workspace.compared, 0).unlink(missing_ok=True)
+    elif wanted:
         vectors = [found[doc_id] for doc_id in encoded]
         columns = [[*encoded], [*encoded.values()], vectors]
         table = pa.table(dict(zip(_COMPARED.names, columns, strict=True)), schema=_COMPARED)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexveil.pipeline.maintenance.erasure import forget_empty_items, remove_vanished
+from lexveil.pipeline.maintenance.erasure import UNFINISHED, forget_empty_items, remove_vanished
 from lexveil.pipeline.records import (
     CountKind,
     Document,
@@ -34,13 +34,13 @@ from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.catalogue import digest_parts
 from lexveil.pipeline.workspace.code import code_digest
 from lexveil.pipeline.workspace.documents import DocumentIds, join_owners, split_owners
+from lexveil.pipeline.workspace.places import Places, list_elsewhere
 from lexveil.pipeline.workspace.shards import read_manifest, run_stage
 from lexveil.pipeline.workspace.tables import compute_digest
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.keystore import KeyStore
 from lexveil.privacy.vault import content_id, seal
 
-_UNFINISHED = "ingest-unfinished"  # note beside the keys: "yes" while shards are made, and after a kill
 _SHARED = "shared"  # count of the documents whose text an earlier version kept for another owner alone
 _MOVED = "moved"  # count of the documents of an owner that an earlier version took for several
 # What is redone, and the line about it, by count.
@@ -93,17 +93,20 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
     ]
     before = read_manifest(workspace.raw, "ingest").shards
     done = {result.key for result in before}
-    killed = workspace.keys.recall(_UNFINISHED) == "yes"
+    killed = workspace.keys.recall(UNFINISHED) == "yes"
     if any(shard.key not in done for shard in shards):
-        workspace.keys.remember(_UNFINISHED, "yes")
+        workspace.keys.remember(UNFINISHED, "yes")
     work = functools.partial(ingest_shard, workspace)
     manifest = run_stage(workspace.raw, "ingest", shards, work, each, facts, (workspace.quarantine,))
     gone: set[str] = set()
     intact = not killed and workspace.catalogue.read_basis() == digest_parts(before)
     if not intact or manifest.shards != before:
-        catalogue, gone = update_catalogue(workspace, before if intact else (), manifest.shards)
+        catalogue, gone, elsewhere = update_catalogue(workspace, before if intact else (), manifest.shards)
         if gone:
             remove_vanished(workspace, sorted(gone))
+        places = Places(workspace.places_file)
+        if places.exist() or not workspace.catalogue.exists():  # else they were never looked for
+            places.add(elsewhere)
         # Last: if the removal fails, the next try finds the same documents.
         workspace.catalogue.write(catalogue, digest_parts(read_manifest(workspace.raw, "ingest").shards))
     made = [result for result in manifest.shards if result.key not in done]
@@ -111,7 +114,7 @@ def ingest(workspace: Workspace, sources: Sequence[Path] = (), each: ForEach = r
         # All of them if it is not known which were made: by a run that was killed, or since a part was lost.
         looked_at = manifest.shards if killed or manifest.done_now > len(made) else made
         forget_empty_items(workspace, [result.index for result in looked_at])
-        workspace.keys.remember(_UNFINISHED, "no")
+        workspace.keys.remember(UNFINISHED, "no")
     new = [result.counts for result in made]
     redone = {
         name: line.format(sum(counts.get(count, 0) for counts in new))
@@ -425,13 +428,16 @@ def _write_quarantine(
 
 def update_catalogue(
     workspace: Workspace, before: Sequence[ShardResult], now: Sequence[ShardResult]
-) -> tuple[pa.Table, set[str]]:
-    """Return the catalogue of the parts as they are now, and the ids of the documents that it lost.
+) -> tuple[pa.Table, set[str], pa.Table]:
+    """Return the catalogue of the parts as they are now, the ids of the documents that it lost, and places.
 
     Args:
         workspace: the workspace.
         before: results of the parts from which the present catalogue was made; none if that is not known.
         now: results of the present parts.
+
+    Returns:
+        The catalogue, the ids, and the places of kept documents that it does not name (`places`).
     """
     former = workspace.catalogue.read()
     known = {result.index: result for result in before}
@@ -461,7 +467,8 @@ def update_catalogue(
     shards: Any = catalogue.column("shard").to_numpy()
     if (shards[1:] < shards[:-1]).any():
         catalogue = catalogue.take(np.argsort(shards, kind="stable"))
-    return catalogue, _list_ids(left).difference(new.to_pylist())
+    elsewhere = list_elsewhere(catalogue, [left, *parts.values()])
+    return catalogue, _list_ids(left).difference(new.to_pylist()), elsewhere
 
 
 def _list_ids(table: pa.Table) -> set[str]:

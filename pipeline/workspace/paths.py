@@ -6,6 +6,7 @@
     master.key            unless the key comes from the environment or another file
     plan/                 which source items form which shard, encrypted
     raw/ quarantine/ catalogue.parquet   documents, encrypted; what could not be read
+    places.parquet        shards that have or had documents, besides those in the catalogue
     held_back/            documents that failed the second pass over their masked text
     found/                the spans that the detector found, encrypted
     vault/                originals that the pseudonyms replace, encrypted
@@ -89,6 +90,11 @@ class WorkspacePaths:
     def catalogue_file(self) -> Path:
         """File of the catalogue, in a workspace without a database."""
         return self.protected / "catalogue.parquet"
+
+    @property
+    def places_file(self) -> Path:
+        """File of the places of documents that the catalogue does not name."""
+        return self.protected / "places.parquet"
 
     @property
     def log_file(self) -> Path:

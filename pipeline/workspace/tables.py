@@ -145,6 +145,11 @@ def part_path(folder: Path, index: int) -> Path:
     return folder / f"part-{index:05d}.parquet"
 
 
+def part_index(path: Path) -> int:
+    """Return the index of the shard of a part: the inverse of `part_path`."""
+    return int(path.name.removeprefix("part-").removesuffix(".parquet"))
+
+
 def write_part(
     folder: Path,
     shard: Shard,

@@ -89,8 +89,9 @@ def test_key_and_rows_are_gone(finished: Finished, doc_id: str) -> None:
         path.replace("/part-", " ").split()[0].rpartition("/")[2] for path in rows_of(workspace, doc_id)
     }
     version = find_current_features(workspace).name
-    stages = {"raw", "found", "masked", "vault", "embedding", version, "assessed", "compared"}
-    assert before == {*stages, "catalogue.parquet"}
+    stages = {"raw", "found", "masked", "vault", "embedding", version, "assessed"}
+    # A duplicate may be in another shard.
+    assert before - {"places.parquet"} == {*stages, "catalogue.parquet"}
     gone = erase(workspace.with_settings(settings), doc_id)
     assert (gone.doc_ids, gone.keys, gone.scan.left) == ((doc_id,), 1 + gone.sources, 0)
     assert gone.rows >= len(before) - 1

@@ -129,7 +129,11 @@ def test_a_second_evaluation_reads_no_document_and_knows_none_that_was_erased(
         return whole(path, *_)
 
     workspace = finished.workspace.with_settings(finished.settings)
+    of_few_parts = evaluate(workspace)
+    assert not [*workspace.compared.glob("part-*")]  # the features table is small, and read again
+    monkeypatch.setattr("lexveil.pipeline.stages.assess._FEW_PARTS", 0)
     first, whole = evaluate(workspace), tables.read_part
+    assert without_chance(first) == without_chance(of_few_parts)
     with monkeypatch.context() as patch:
         patch.setattr(tables, "read_part", refuse)
         assert without_chance(evaluate(workspace)) == without_chance(first)

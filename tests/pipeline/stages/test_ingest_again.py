@@ -142,6 +142,95 @@ class TestCatalogue:
         night("0", "1", "2", "3", "4", "5")
 
 
+class TestPlaces:
+    """Who removes a document opens the parts that may have it, and no others."""
+
+    @pytest.fixture
+    def opened(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+        """The parts that were looked through since this set was cleared."""
+        found, whole = set[str](), tables.drop_rows
+
+        def watched(path: Path, *more: Any) -> int:
+            found.add(path.relative_to(office.workspace.root).as_posix())
+            return whole(path, *more)
+
+        monkeypatch.setattr(tables, "drop_rows", watched)
+        return found
+
+    def test_an_erasure_opens_the_parts_of_its_shard(self, office: Office, opened: set[str]) -> None:
+        office.fill(10)
+        office.work()
+        doc_id = next(i for text, i in office.texts().items() if "letter 4" in text)
+        erased = erase(office.workspace.with_settings(office.settings), doc_id)
+        assert opened
+        assert {Path(name).name for name in opened} == {"part-00001.parquet"}
+        assert (erased.rows, erased.scan.left) == (4, 0)
+        assert not [name for name in office.traces(doc_id) if "keys.sqlite" not in name]
+        assert [index for _, index in office.work()] == [1, 1]
+
+    def test_so_does_a_changed_document(self, office: Office, opened: set[str]) -> None:
+        office.fill(10)
+        office.work()
+        doc_id = next(i for text, i in office.texts().items() if "letter 4" in text)
+        office.write("004.txt", "Mr Walter Pemberton wrote another letter.")
+        office.work()
+        assert {Path(name).name for name in opened} == {"part-00001.parquet"}
+        assert office.traces(doc_id) == []
+
+    @pytest.mark.parametrize(
+        "killed", ["before masking", "before the catalogue", "before masking, early version"]
+    )
+    def test_a_document_that_moved_is_removed_from_both_shards(
+        self, office: Office, opened: set[str], monkeypatch: pytest.MonkeyPatch, killed: str
+    ) -> None:
+        office.fill(10, matters=1)
+        office.work()
+        workspace = office.workspace.with_settings(office.settings)
+        text = (office.source / "000.txt").read_text()
+        doc_id = office.texts()[text]
+        if "early" in killed:
+            workspace.places_file.unlink()
+        office.write("000.txt", "A letter to nobody.")
+        office.write("004.txt", text)
+        if "catalogue" in killed:
+
+            def kill(*_: Any) -> None:
+                raise KeyboardInterrupt
+
+            with monkeypatch.context() as patch:
+                patch.setattr("lexveil.pipeline.stages.ingest.update_catalogue", kill)
+                with pytest.raises(KeyboardInterrupt):
+                    ingest(workspace, [office.source])
+        else:
+            ingest(workspace, [office.source])
+        assert "masked/part-00000.parquet" in office.traces(doc_id)
+        assert "protected/raw/part-00001.parquet" in office.traces(doc_id)
+        opened.clear()
+        assert erase(workspace, doc_id).scan.left == 0
+        assert not [name for name in office.traces(doc_id) if "keys.sqlite" not in name]
+        shards = {Path(name).name for name in opened}
+        expected = {f"part-0000{n}.parquet" for n in (range(4) if "catalogue" in killed else (0, 1))}
+        assert shards == expected
+        office.work()
+        assert text not in office.texts()
+
+    def test_duplicates_in_several_shards_go_together(self, office: Office, opened: set[str]) -> None:
+        office.fill(10, matters=1)
+        text = (office.source / "000.txt").read_text()
+        office.write("004.txt", text)
+        office.work()
+        office.write("007.txt", text)  # a night reads the changed part alone
+        office.work()
+        office.write("007.txt", "A letter to nobody.")
+        office.work()
+        doc_id = office.texts()[text]
+        opened.clear()
+        erase(office.workspace.with_settings(office.settings), doc_id)
+        names = {Path(name).name for name in opened}
+        assert names == {f"part-0000{n}.parquet" for n in range(3)}
+        assert not [name for name in office.traces(doc_id) if "keys.sqlite" not in name]
+
+
 class TestNewAndChanged:
     def test_a_new_document_redoes_no_finished_shard(self, office: Office) -> None:
         office.fill(10)
