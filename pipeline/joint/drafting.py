@@ -63,6 +63,8 @@ def draft_agreement(
     """
     if len(offers) < 2:
         raise AgreementError(f"an agreement needs the offers of two offices, found {len(offers)}")
+    if theta is not None and not 0 < theta < 1:
+        raise AgreementError(f"theta is a share above 0 and below 1, found {theta:g}")
     setup = offers[0].setup
     together = _Together(setup.objective, count_owners(offers))
     number = secrets.token_hex(32)

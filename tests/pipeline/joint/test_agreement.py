@@ -71,7 +71,7 @@ def test_the_largest_entries_are_chosen_only_among_those_with_all_their_noise() 
         with pytest.raises(AgreementError, match="theta is for protections office and cyclic"):
             draft_agreement(OFFERS[:3], train, protection, 0, theta=0.1)
     for theta in (0.0, 1.0, -1.0, math.nan):
-        with pytest.raises(AgreementError, match="theta is not as it must be"):
+        with pytest.raises(AgreementError, match="theta is a share above 0 and below 1"):
             draft_agreement(OFFERS[:3], train, "office", 0, theta=theta)
 
 
