@@ -37,7 +37,7 @@ from benchmarks import joint_step
 from benchmarks.contract import Figure, Outcome, make_folder, run
 from benchmarks.dp_utility import DELTA, encode_records, mask_records, split_records
 from benchmarks.encrypted_real import CORPORA, PROVISIONS, records_of
-from lexveil.nlp.encoders.config import Representation
+from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, Representation
 from lexveil.nlp.encoders.documents import extract
 from lexveil.pipeline.joint.agreement import Agreement, OfficeOffer, Protection, Setup
 from lexveil.pipeline.joint.drafting import draft_agreement
@@ -82,7 +82,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
     parser.add_argument("--quick", action="store_true", help="one seed, few steps")
     parser.add_argument("--epsilons", nargs="+", type=float, default=[8.0, 3.0])
-    parser.add_argument("--representation", choices=get_args(Representation), default="embedding")
+    parser.add_argument("--representation", choices=get_args(Representation), default=DEFAULT_REPRESENTATION)
     parser.add_argument("--cache", type=make_folder, help="folder that keeps masked texts and embeddings")
 
 
@@ -100,7 +100,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     fold = None if any(record["split"] != "train" for record in records) else 0
     split = split_records(records, encoded, "owner", fold)
     parts = deal_out(split)
-    usual = (arguments.corpus, arguments.representation) == (PROVISIONS, "embedding")
+    usual = (arguments.corpus, arguments.representation) == (PROVISIONS, DEFAULT_REPRESENTATION)
     seeds = SEEDS[:1] if arguments.quick else SEEDS
     figures: dict[str, Figure] = {}
     details: dict[str, Any] = {"owners_by_office": [part.n_owners for part in parts]}

@@ -75,7 +75,9 @@ class Workspace(WorkspacePaths):
                 (root / "protected").mkdir(mode=0o700, exist_ok=True)
             except OSError:
                 raise WorkspaceError(f"cannot create a workspace at {root}") from None
-            storage.put_if_absent(root / "workspace.json", to_json(_describe_new_workspace()))
+            storage.put_if_absent(
+                root / "workspace.json", to_json(_describe_new_workspace(settings or Settings()))
+            )
         workspace = replace(cls.open(root, settings), may_begin=True)
         if not workspace.remote:
             for folder in (workspace.masked, workspace.runs):
@@ -165,12 +167,17 @@ class Workspace(WorkspacePaths):
         return Ledger(self.ledger_url(self.settings))
 
 
-def _describe_new_workspace() -> dict[str, Any]:
+# Languages that `legal-1` represents as well as `multilingual-1` does.
+_READ_BY_DEFAULT = frozenset({None, "en", "zh"})
+
+
+def _describe_new_workspace(settings: Settings) -> dict[str, Any]:
+    by_default = settings.mask.language in _READ_BY_DEFAULT
     return {
         "schema": SCHEMA_VERSION,
         "id": secrets.token_hex(8),
         # So that a workspace keeps them if a later version has other defaults.
-        "representation": DEFAULT_REPRESENTATION,
+        "representation": DEFAULT_REPRESENTATION if by_default else "multilingual-1",
         "precision": PACKAGE_PRECISION,
     }
 

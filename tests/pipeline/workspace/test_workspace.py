@@ -66,6 +66,28 @@ class TestLayout:
         own = Settings.model_validate({"train": {"encoder": str(tmp_path)}})
         assert tell(Workspace.open(made.root, own)) == ("embedding", "bfloat16")
 
+    @pytest.mark.parametrize(
+        ("language", "chosen"),
+        [
+            (None, "legal-1"),
+            ("en", "legal-1"),
+            ("zh", "legal-1"),
+            ("de", "multilingual-1"),
+            ("pl", "multilingual-1"),
+        ],
+    )
+    def test_a_new_workspace_represents_documents_by_what_knows_their_language(
+        self, tmp_path: Path, language: str | None, chosen: str
+    ) -> None:
+        settings = Settings.model_validate({"mask": {"language": language}})
+        made = Workspace.create_or_open(tmp_path, settings)
+        assert made.settings.train.chosen_representation == chosen
+        assert Workspace.open(tmp_path).settings.train.chosen_representation == chosen  # it is kept
+        named = settings.model_copy(
+            update={"train": settings.train.model_copy(update={"representation": "embedding"})}
+        )
+        assert Workspace.open(tmp_path, named).settings.train.chosen_representation == "embedding"
+
     def test_an_empty_folder_will_do(self, tmp_path: Path) -> None:
         assert Workspace.create_or_open(tmp_path).protected.is_dir()
 
