@@ -191,7 +191,13 @@ def disk(corpus: Path | None, folder: Path) -> dict[str, float]:
 
 def _night(source: Path, place: Path) -> dict[str, float]:
     from lexveil.pipeline.job import run_job
-    from lexveil.pipeline.request import make_request, prepare_workspace, reuse_last_result, submit_request
+    from lexveil.pipeline.request import (
+        make_request,
+        prepare_workspace,
+        reuse_last_result,
+        scan_request,
+        submit_request,
+    )
     from lexveil.pipeline.settings import load_settings
 
     settings = load_settings(
@@ -203,9 +209,10 @@ def _night(source: Path, place: Path) -> dict[str, float]:
     )
 
     def work() -> dict[str, float]:
-        workspace = prepare_workspace(place, settings, [source], False)
-        if reuse_last_result(place, settings, [source]) is not None:
+        scan = scan_request(place, settings, [source])
+        if reuse_last_result(place, settings, [source], scan) is not None:
             return {}
+        workspace = prepare_workspace(place, settings, [source], False, scan)
         request = make_request(workspace, [source])
         submit_request(workspace, request)
         with _stage_seconds() as stages:

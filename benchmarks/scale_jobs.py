@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from lexveil.pipeline.records import ForEach, Shard, ShardResult
     from lexveil.pipeline.settings import Settings
-    from lexveil.pipeline.workspace.lock import lock
+from lexveil.pipeline.workspace.lock import lock
 from lexveil.pipeline.workspace.workspace import Workspace
 
 T = TypeVar("T")

@@ -34,6 +34,7 @@ from lexveil.pipeline.request import (
     needs_labels,
     prepare_workspace,
     reuse_last_result,
+    scan_request,
     submit_request,
 )
 from lexveil.pipeline.settings import Settings, find_settings_file, load_settings
@@ -119,9 +120,10 @@ def scheduled_job(workspace: str, sources: list[str] | None = None, config: str 
     settings = _load_settings(config)
     names = read_scheduled_sources(Workspace.open(workspace, settings)) if sources is None else sources
     paths = locate_sources(names)
-    if reuse_last_result(workspace, settings, paths) is not None:
+    scan = scan_request(workspace, settings, paths)
+    if reuse_last_result(workspace, settings, paths, scan) is not None:
         return
-    opened = prepare_workspace(workspace, settings, paths, need_labels=needs_labels(settings))
+    opened = prepare_workspace(workspace, settings, paths, needs_labels(settings), scan)
     request = make_request(opened, paths)
     submit_request(opened, request)
     execute_request(opened, request)

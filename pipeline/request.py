@@ -76,14 +76,14 @@ def needs_labels(settings: Settings) -> bool:
 
 
 def _check_request(
-    location: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool
+    scan: Scan, settings: Settings, sources: Sequence[Path], need_labels: bool
 ) -> Sequence[SourceItem]:
     """Refuse a request that cannot be carried out. Writes nothing.
 
     Sources whose fields were checked before are not read again: a night costs what is new in it.
 
     Args:
-        location: folder or URL of the workspace, which need not exist.
+        scan: what `scan_request` found.
         settings: settings of the run.
         sources: sources of the run.
         need_labels: refuse labels that cannot train a classifier.
@@ -94,7 +94,6 @@ def _check_request(
     Raises:
         UserError: a source, a field, the key, the device or the workspace is wrong.
     """
-    scan = scan_request(location, settings, sources)
     known, items = scan.known, scan.items
     new = not known or (bool(items) and not any(_has_known_fields(item, known) for item in items))
     if new:
@@ -116,6 +115,8 @@ def _check_request(
 def scan_request(location: str | Path, settings: Settings, sources: Sequence[Path]) -> Scan:
     """Scan the sources of a request. Writes nothing.
 
+    It reads the whole plan: a command scans once, and hands the scan on.
+
     Args:
         location: folder or URL of the workspace, which need not exist.
         settings: settings of the run.
@@ -130,7 +131,11 @@ def scan_request(location: str | Path, settings: Settings, sources: Sequence[Pat
 
 
 def prepare_workspace(
-    location: str | Path, settings: Settings, sources: Sequence[Path], need_labels: bool
+    location: str | Path,
+    settings: Settings,
+    sources: Sequence[Path],
+    need_labels: bool,
+    scan: Scan | None = None,
 ) -> Workspace:
     """Check a request, then open its workspace, or create a new one.
 
@@ -139,11 +144,13 @@ def prepare_workspace(
         settings: settings of the run.
         sources: sources of the run.
         need_labels: refuse labels that cannot train a classifier.
+        scan: what `scan_request` found a moment ago; None: scan now.
 
     Raises:
         UserError: a source, a field, the key, the device or the workspace is wrong; nothing was written.
     """
-    checked = _check_request(location, settings, sources, need_labels)
+    scan = scan or scan_request(location, settings, sources)
+    checked = _check_request(scan, settings, sources, need_labels)
     workspace = Workspace.create_or_open(location, settings)
     _ = workspace.keys  # created now, before any worker needs them
     if settings.ingest.owner_field is None and (names := find_owner_fields(checked, settings.ingest)):
@@ -152,7 +159,7 @@ def prepare_workspace(
 
 
 def reuse_last_result(
-    location: str | Path, settings: Settings, sources: Sequence[Path]
+    location: str | Path, settings: Settings, sources: Sequence[Path], scan: Scan | None = None
 ) -> dict[str, Any] | None:
     """Return the last run's JSON if the same request was carried out and nothing has changed since.
 
@@ -163,6 +170,7 @@ def reuse_last_result(
         location: folder or URL of the workspace, which need not exist.
         settings: settings of the run.
         sources: sources of the run.
+        scan: what `scan_request` found a moment ago; None: scan now.
 
     Raises:
         UserError: a source is missing, or the key or the workspace is wrong.
@@ -170,7 +178,7 @@ def reuse_last_result(
     if not Workspace.exists(location):
         return None
     workspace = Workspace.open(location, settings)
-    result = find_reusable_result(workspace, make_request(workspace, sources))
+    result = find_reusable_result(workspace, make_request(workspace, sources), scan)
     if result is not None:
         record_idle_run(workspace)
     return result
@@ -227,13 +235,18 @@ def close_request(workspace: Workspace, request: Request, result: Mapping[str, A
     drop_request(workspace)
 
 
-def find_reusable_result(workspace: Workspace, request: Request) -> dict[str, Any] | None:
-    """Return the last run's JSON if the same request over the same files would do nothing new."""
+def find_reusable_result(
+    workspace: Workspace, request: Request, scan: Scan | None = None
+) -> dict[str, Any] | None:
+    """Return the last run's JSON if the same request over the same files would do nothing new.
+
+    `scan`: what `scan_request` found a moment ago; None: scan now.
+    """
     last = read_last_run(workspace)
     if last is None or last.digest != request.digest or not locate(last.record.report).is_file():
         return None
     sources = [locate(source) for source in request.sources]
-    items = scan_known_sources(workspace.with_settings(request.settings), sources).items
+    items = (scan or scan_known_sources(workspace.with_settings(request.settings), sources)).items
     if last.state != _digest_state(workspace, digest_items(items)):
         return None
     return {**last.record.data, "changed": False}

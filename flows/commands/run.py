@@ -62,6 +62,7 @@ def run(
         needs_labels,
         prepare_workspace,
         reuse_last_result,
+        scan_request,
         submit_request,
     )
     from lexveil.pipeline.sources.scheduled import locate_sources
@@ -73,9 +74,10 @@ def run(
 
         console.show_plan(asdict(preview_run(location, settings, sources)), options.as_json)
         return
-    result = reuse_last_result(location, settings, sources)
+    scan = scan_request(location, settings, sources)
+    result = reuse_last_result(location, settings, sources, scan)
     if result is None:
-        workspace = prepare_workspace(location, settings, sources, need_labels=needs_labels(settings))
+        workspace = prepare_workspace(location, settings, sources, needs_labels(settings), scan)
         request = make_request(workspace, sources)
         keep_prefect_in(workspace)
         from lexveil.flows.main import run as run_flow

@@ -72,7 +72,8 @@ def run_stage(
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = {path.name: path for path in folder.glob("part-*.parquet")}  # one listing, not a request per part
-    finished = _find_finished(folder, stage, shards, parts)
+    before, facts_before = read_manifest(folder, stage), _read_facts(folder)
+    finished = _find_finished(before, folder, shards, parts)
     pending = [shard for shard in shards if shard.index not in finished]
     redone = sum(_part_name(folder, shard) in parts for shard in pending)
     wanted = {_part_name(folder, shard) for shard in shards}
@@ -84,16 +85,17 @@ def run_stage(
         _remove_leftovers(folder, *beside)  # once for all shards: a listing takes time linear in their number
     ordered = tuple(finished[index] for index in sorted(finished))
     digests = {name: tables.compute_digest(value) for name, value in (facts or {}).items()}
-    why = {stage: _explain(redone, len(shards), _read_facts(folder), digests)} if redone else {}
-    write_manifest(folder, stage, ordered, digests)
+    why = {stage: _explain(redone, len(shards), facts_before, digests)} if redone else {}
+    if (ordered, digests) != (before.shards, facts_before) or _is_indented(folder):
+        write_manifest(folder, stage, ordered, digests)
     return Manifest(stage, ordered, done_now=len(pending), redone=why)
 
 
 def _find_finished(
-    folder: Path, stage: str, shards: Sequence[Shard], parts: Mapping[str, Path]
+    before: Manifest, folder: Path, shards: Sequence[Shard], parts: Mapping[str, Path]
 ) -> dict[int, ShardResult]:
     """Return the results of the shards that are done, by index: from the manifest, else from the part."""
-    recorded = {result.index: result for result in read_manifest(folder, stage).shards}
+    recorded = {result.index: result for result in before.shards}
     finished: dict[int, ShardResult] = {}
     for shard in shards:
         part = parts.get(_part_name(folder, shard))
@@ -130,6 +132,15 @@ def _explain(redone: int, of: int, before: Mapping[str, str] | None, now: Mappin
         changed = [_FACTS.get(name, name) for name in now if before.get(name) != now[name]]
         reason = f"{' and '.join(changed) or 'their input'} changed"
     return f"{redone} of {of} shards redone: {reason}"
+
+
+def _is_indented(folder: Path) -> bool:
+    """Return True for a manifest of an earlier version, which is four times as long."""
+    try:
+        with (folder / _MANIFEST).open("rb") as file:
+            return file.read(2) == b"{\n"
+    except FileNotFoundError:
+        return True
 
 
 def _read_facts(folder: Path) -> dict[str, str] | None:

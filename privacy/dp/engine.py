@@ -260,7 +260,9 @@ class _Iterates:
             if step >= self._averaged_from:
                 average = self._average[name]
                 average.add_(parameter - average, alpha=1 / (step - self._averaged_from + 1))
-        if not all(torch.stack([p.isfinite().all() for p in self._parameters.values()]).tolist()):
+        # The least or the greatest is not finite if any weight is not: an eighth of the time of testing each.
+        ends = [end.double() for p in self._parameters.values() if p.numel() for end in p.aminmax()]
+        if not bool(torch.stack(ends).isfinite().all()):
             raise NonFiniteWeightsError(step)
 
     @torch.no_grad()

@@ -461,6 +461,19 @@ class TestRunStage:
         finish(tmp_path, shards("a"))
         assert finish(tmp_path, shards("a", "b"))[0].redone == {}
 
+    def test_a_manifest_that_would_be_the_same_is_not_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: list[Path] = []
+        monkeypatch.setattr(
+            "lexveil.pipeline.workspace.shards.write_bytes",
+            lambda path, content: (written.append(path), path.write_bytes(content)),
+        )
+        for keys, facts, expected in ((("a", "b"), 1, 1), (("a", "b"), 1, 1), (("a",), 1, 2), (("a",), 2, 3)):
+            run_stage(tmp_path, "stage", shards(*keys), Worker(tmp_path), run_one_by_one, {"settings": facts})
+            assert len(written) == expected
+        assert len(read_manifest(tmp_path, "stage").shards) == 1
+
     def test_facts_stay_when_shards_are_written_without_them(self, tmp_path: Path) -> None:
         facts = {"settings": 1}
         first = run_stage(tmp_path, "stage", shards("a"), Worker(tmp_path), run_one_by_one, facts)
