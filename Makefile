@@ -32,7 +32,7 @@ demo: $(VENV)/.installed ## Run the main job on about 1,000 synthetic documents,
 
 install: $(VENV)/.installed ## Install into .venv
 
-kernel: ## Compile the functions of the LSTM and of int8 for this checkout, as an installation does
+kernel: ## Compile the functions of LSTM, head, noise and int8 for this checkout, as an installation does
 	@$(PYTHON) deploy/build_kernel.py
 
 quick: $(VENV)/.installed ## Tests in under a minute: no server, process, browser, workspace or model
