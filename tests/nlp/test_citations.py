@@ -209,6 +209,7 @@ def test_a_citation_takes_no_neighbor_along(text: str) -> None:
     assert not any(s <= at < e for s, e in citations(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from deploy.build_kernel import build
 from lexveil.nlp import int8
 
+pytestmark = pytest.mark.slow  # a compiler takes seconds
+
 Floats = NDArray[Any]
 """In 32 or 64 bits."""
 HEADS, EPSILON = 2, 1e-12

@@ -48,6 +48,7 @@ def test_the_table_shows_runs_and_totals(ledger: Lexveil) -> None:
     assert "wrapped" not in output.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["spent.svg", "spent.png"])
 def test_the_plot(ledger: Lexveil, tmp_path: Path, name: str) -> None:
     assert ledger("show", "-w", "w", "--plot", name, "--json").json["plot"] == name

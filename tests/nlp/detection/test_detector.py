@@ -159,6 +159,7 @@ def test_decomposed_letters(detector: Detector) -> None:
     assert unicodedata.normalize("NFC", text[span.start : span.end]) == "José Müller"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(

@@ -133,6 +133,7 @@ def test_no_chunk_is_a_short_remainder(count: int, size: int, lengths: list[int]
     assert sorted(map(len, split_evenly(range(count), size))) == sorted(lengths)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 9_000))
 def test_windows_never_overlap_and_bound_the_work(size: int, limit: int, length: int) -> None:
     text = "".join(chr(0x20000 + index) for index in range(length))

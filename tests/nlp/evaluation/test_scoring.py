@@ -55,6 +55,7 @@ def test_one_missed_mention_fails_its_entity() -> None:
     assert (part.er_di, part.er_qi) == (0.0, 1.0)
 
 
+@pytest.mark.slow
 def test_words_and_punctuation_that_tell_nothing_may_stay() -> None:
     text = "He was born in the village of Ash, and paid £5."
     spans = [GoldSpan(*at("in the village of Ash,", text=text), "LOCATION", "e1", "QUASI")]

@@ -63,6 +63,7 @@ def test_round_trip_is_exact(case: tuple[str, list[Span]], name: str) -> None:
     ] != [] or not spans
 
 
+@pytest.mark.slow
 @given(texts_with_spans(), st.sampled_from(sorted(POLICIES)))
 def test_so_it_is_after_the_second_pass_and_always_the_same(case: tuple[str, list[Span]], name: str) -> None:
     text, spans = case

@@ -64,6 +64,7 @@ def test_a_word_of_thousands_of_letters_is_no_name_and_takes_no_time() -> None:
     assert not NearIndex([long, "hawksmoor"]).has_near(long)
 
 
+@pytest.mark.slow
 def test_the_names_of_a_large_document_take_little_memory() -> None:
     letters = random.Random(7)
     names = ["".join(letters.choices(LETTERS, k=9)) for _ in range(2000)]

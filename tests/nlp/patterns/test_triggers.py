@@ -82,6 +82,7 @@ def mix(randomly: random.Random, words: Sequence[str], strings: Sequence[str]) -
         yield randomly.choice((" ", " ", " ", "\n", ", ", "", randomly.choice("".join(_FILLER))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_every_pattern_of_the_rules_finds_what_re_finds(name: str) -> None:
     assert all((engine, citations, cases, offices_zh))  # they have made their patterns
@@ -284,6 +285,7 @@ SENTENCES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_all_patterns_agree_on_sentences_in_any_order(name: str) -> None:
     randomly = random.Random(SEED)
@@ -338,6 +340,7 @@ def make_pattern(randomly: random.Random, depth: int) -> str:
     return "".join(pieces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_random_patterns_find_what_re_finds(seed: int) -> None:
     randomly = random.Random(SEED + seed)

@@ -56,6 +56,7 @@ def test_cut_short_is_broken(refusal: Callable[..., Reason], codec: str, kept: f
     assert refusal("a.txt" + codec, data[: int(len(data) * kept)]) is Reason.broken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS)
 def test_bombs(refusal: Callable[..., Reason], codec: str) -> None:
     bomb = compress(codec, b"a" * (BOMB_FLOOR + (1 << 20)))

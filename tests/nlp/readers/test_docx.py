@@ -162,6 +162,7 @@ def test_bombs(refusal: Callable[..., Reason], docx: Callable[..., bytes]) -> No
     assert refusal("a.docx", liar) in (Reason.broken, Reason.decompression_bomb)
 
 
+@pytest.mark.slow
 def test_recall_of_judgments_against_their_published_xml() -> None:
     """Share of the XML's words, numbers of paragraphs apart, that our text holds as often."""
     if not GOLD.is_dir():
@@ -318,6 +319,7 @@ def test_a_part_of_a_spreadsheet_is_no_document(refusal: Callable[..., Reason]) 
     assert refusal("a.docx", zipped(**{"word/document.xml": sheet})) is Reason.wrong_suffix
 
 
+@pytest.mark.slow
 def test_a_zip_of_a_great_many_entries_is_a_bomb(refusal: Callable[..., Reason]) -> None:
     entries = {f"word/media/{number}.png": b"" for number in range(20_001)}
     assert (

@@ -334,6 +334,7 @@ def test_mail_as_other_programs_store_it(read: Callable[..., str]) -> None:
     assert read("a.eml", forwarded).strip() == f"From: c@d.org\n\n[attachment]\n\n{shown}"
 
 
+@pytest.mark.slow
 def test_a_subject_of_many_words_is_decoded_in_bounded_memory(read: Callable[..., str]) -> None:
     words = " ".join(f"=?utf-8?q?a=C3=BC{number}?=" for number in range(20_000))
     tracemalloc.start()

@@ -22,6 +22,7 @@ def test_every_seed_is_sound(tmp_path: Path, name: str) -> None:
     assert set(read_outcomes(tmp_path / name, LIMITS)) == {None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEEDS)
 def test_a_mutated_file_gives_text_or_a_reason(tmp_path: Path, name: str) -> None:
     rng = random.Random(name)

@@ -47,6 +47,7 @@ def test_a_page_declared_latin1_that_is_utf8(read: Callable[..., str]) -> None:
     assert read("a.html", '<meta charset="iso-8859-1"><p>café – 张三</p>'.encode()) == "café – 张三"
 
 
+@pytest.mark.slow
 def test_absurd_nesting_is_text_or_broken(read: Callable[..., str], refusal: Callable[..., Reason]) -> None:
     assert read("a.html", b"<div>" * 5000 + b"deep") == "deep"
     assert refusal("a.html", b"<div>" * 1_000_000 + b"deep" + b"</div>" * 1_000_000) is Reason.broken

@@ -56,6 +56,7 @@ def test_what_is_short_is_not_judged(text: str) -> None:
     assert judge(text) is Verdict.short
 
 
+@pytest.mark.slow
 def test_hostile_texts_are_judged_in_bounded_time() -> None:
     for piece in ("(", "a!", "a1", "x@", "\ue000", "((a", "€", "a.b.", "_ "):
         judge(piece * 200_000)

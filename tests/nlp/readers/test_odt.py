@@ -6,6 +6,8 @@ import io
 import zipfile
 from collections.abc import Callable
 
+import pytest
+
 from lexveil.nlp.readers import Limits, Note, Reason
 from lexveil.nlp.readers.documents import read_content_documents
 
@@ -124,6 +126,7 @@ def test_pictures_are_counted_and_embedded_documents_are_read(refusal: Callable[
     assert refusal("a.odt", odt(p(frame("image", "Pictures/a.png")))) is Reason.needs_ocr
 
 
+@pytest.mark.slow
 def test_bombs_are_refused_before_they_are_inflated(refusal: Callable[..., Reason]) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -34,6 +34,7 @@ def is_found(text: str, got: str) -> bool:
     return got == Reason.unreadable_text or re.findall(r"\w+", got) == re.findall(r"\w+", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", TEXTS)
 def test_ciphers_of_a_whole_layer_are_found(outcome: Callable[[bytes], str], language: str) -> None:
     text = TEXTS[language]
@@ -46,6 +47,7 @@ def test_ciphers_of_a_whole_layer_are_found(outcome: Callable[[bytes], str], lan
     assert missed == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", TEXTS)
 def test_ciphers_of_one_font_of_two_are_found(outcome: Callable[[bytes], str], language: str) -> None:
     text = TEXTS[language]

@@ -38,6 +38,7 @@ def zeros(size: int) -> bytes:
     return b"".join(packer.compress(piece) for _ in range(size >> 20)) + packer.flush()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filters", [b"/FlateDecode", b"[/FlateDecode/FlateDecode]", b"[/Fl /Fl]"])
 def test_a_bomb_ends_small(refusal: Callable[..., Reason], filters: bytes) -> None:
     bomb = zeros(96 << 20)

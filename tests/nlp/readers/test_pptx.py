@@ -6,6 +6,8 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 
+import pytest
+
 from lexveil.nlp.readers import Reason
 from lexveil.nlp.readers.contract import Note
 from lexveil.nlp.readers.documents import read_content_documents
@@ -100,6 +102,7 @@ def test_slides_of_the_old_format(read: Read, refusal: Refusal) -> None:
     assert refusal("a.ppt", hidden) == Reason.encrypted
 
 
+@pytest.mark.slow
 def test_embedded_documents_and_pictures_of_the_old_format(refusal: Refusal) -> None:
     def record(kind: int, body: bytes, options: int = 0) -> bytes:
         return struct.pack("<HHI", options, kind, len(body)) + body

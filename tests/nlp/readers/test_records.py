@@ -352,6 +352,7 @@ def test_json_is_an_array_or_objects_one_after_the_other(write: Write) -> None:
 VALUES = st.recursive(st.text(), st.lists, max_leaves=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(st.dictionaries(st.text(), VALUES, max_size=3), max_size=5))
 def test_json_in_blocks_of_any_size(objects: list[dict[str, object]]) -> None:

@@ -90,6 +90,7 @@ def test_the_cache_is_where_the_user_wants_it(tmp_path: Path, monkeypatch: pytes
     assert cache_folder() == tmp_path / ".cache" / "lexveil"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sensitivity", SENSITIVITIES)
 def test_the_default_is_a_classifier_and_with_a_crf_for_german(sensitivity: Any) -> None:
     german, classifier, chinese = load_taggers("default", sensitivity)

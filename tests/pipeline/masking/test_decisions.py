@@ -197,6 +197,7 @@ class TestFiles:
         changed = replace(document, text=f" {document.text}")
         assert load_decisions(workspace.with_settings(Settings()), [changed]) == {}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("changes", "says"),
         [

@@ -141,6 +141,7 @@ def test_no_column_of_the_part_shows_what_was_found(found: Workspace) -> None:
             assert secret not in content
 
 
+@pytest.mark.slow
 def test_pieces_of_a_large_document_keep_their_places(
     ingested: Ingested, documents_of: DocumentsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_of_an_error_the_type_is_kept_alone(workspace: Workspace) -> None:
     assert b"Smith" not in workspace.log_file.read_bytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_changed_byte_is_found_at_its_entry(workspace: Workspace, data: st.DataObject) -> None:

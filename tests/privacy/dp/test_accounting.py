@@ -166,6 +166,7 @@ class TestTruncated:
         cut = accounting.epsilon(4.0, 1.0, 10, 1e-5, truncation=Truncation(10, 100))
         assert cut < accounting.epsilon(2.0, 0.11, 10, 1e-5)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("bound", [accounting.epsilon, renyi.rdp_epsilon])
     def test_the_tighter_the_maximum_the_more_it_costs(self, bound):
         free = bound(*self.RUN, 1e-5)
@@ -204,6 +205,7 @@ class TestTruncated:
             assert own <= bound
         assert renyi.rdp(noise, rate, 1, order) < bound
 
+    @pytest.mark.slow
     def test_the_inverse_reaches_the_target(self):
         cut = Truncation(50, 806)
         noise = accounting.noise_multiplier(3.0, 0.05, 100, 1e-5, truncation=cut)

@@ -123,6 +123,7 @@ def test_the_conversion_falls_with_delta_and_rises_with_the_divergence() -> None
     assert renyi.rdp_to_epsilon(1e-12, 64.0, 0.9) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", [accounting.epsilon, renyi.rdp_epsilon])
 def test_more_of_anything_that_reveals_costs_more(bound: Callable[..., float]) -> None:
     by_noise = [bound(noise, 0.1, 50, DELTA) for noise in (0.8, 1.2, 2.0, 5.0)]
@@ -150,6 +151,7 @@ def test_less_noise_than_calibrated_misses_the_target() -> None:
         assert accounting.epsilon(noise * 0.99, 0.1, 60, DELTA) > target
 
 
+@pytest.mark.slow
 def test_calibrated_noise_falls_with_the_target_and_rises_with_the_steps() -> None:
     noises = [accounting.noise_multiplier(target, 0.1, 50, DELTA) for target in (0.5, 1.0, 4.0)]
     assert noises == sorted(noises, reverse=True)
@@ -157,6 +159,7 @@ def test_calibrated_noise_falls_with_the_target_and_rises_with_the_steps() -> No
     assert noises == sorted(noises)
 
 
+@pytest.mark.slow
 def test_a_draw_that_is_hardly_ever_cut_costs_what_an_uncut_one_costs() -> None:
     free = accounting.epsilon(2.0, 0.1, 20, DELTA)
     # 100 owners expected of 1,000, at most 200: eleven standard deviations.

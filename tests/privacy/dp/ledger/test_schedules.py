@@ -95,6 +95,7 @@ def test_only_the_announced_run_is_paid_for(ledger: Ledger, run: Charge, pays: b
     assert (ledger.spent_epsilon(OWNERS, DELTA) == before) == pays
 
 
+@pytest.mark.slow
 def test_whatever_comes_beside_a_schedule_stays_within_the_limit(ledger: Ledger) -> None:
     """Results may decide on the other runs, so they are held by Renyi DP, with half of delta."""
     ledger.announce(OWNERS, "2027", WEEKLY, 20)
@@ -280,6 +281,7 @@ class Chance:
         return float(accountant.get_epsilon(DELTA))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_is_announced_made_and_withdrawn(ledger: Ledger, seed: int) -> None:
     chance = Chance(ledger, seed)

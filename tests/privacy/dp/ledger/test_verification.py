@@ -120,6 +120,7 @@ def sum_afresh(entries: Sequence[Entry], population: Population, order: float) -
     return sum(charge.rdp(order) for name, charge in charges.items() if name not in planned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_sums_after_each_entry_are_those_of_the_entries_up_to_it(ledger: Ledger, seed: int) -> None:
     work(ledger, seed, 25)
