@@ -245,7 +245,7 @@ def agree(
     now = datetime.datetime.now(datetime.UTC)
     offers = [
         OfficeOffer(
-            name=f"court-{index}", address="localhost:1", owners=part.n_owners, setup=setup,
+            name=f"court-{index}", address=f"localhost:{index + 1}", owners=part.n_owners, setup=setup,
             certificate=Signer.create().certify("court", now).decode(),
             score=OfficeScore(level=levels[index], epsilon=SCORE_EPSILON) if levels else None,
         )

@@ -339,6 +339,10 @@ class Agreement(_Record):
             raise AgreementError("two offices of the agreement have one name")
         if len({party.parsed.der for party in self.parties}) < len(self.parties):
             raise AgreementError("two offices of the agreement have one certificate")
+        # With "he" the hub alone listens, else all but the first office.
+        called = [] if self.protection == "he" else [office.address for office in self.offices[1:]]
+        if len(set(called)) < len(called):
+            raise AgreementError("two offices of the agreement have one address")
         if different := [office.name for office in self.offices if office.setup != self.setup]:
             raise AgreementError(
                 f"office {different[0]} would train something else than office {self.offices[0].name}: "

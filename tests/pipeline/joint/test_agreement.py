@@ -291,6 +291,17 @@ def test_offices_that_do_not_fit_together_are_refused() -> None:
         draft_agreement([*OFFERS[:2], OFFERS[1].model_copy(update={"name": "court-9"})], train, "sum", 0)
 
 
+def test_offices_that_are_called_at_one_address_are_refused() -> None:
+    """The first office is called by nobody, and with `he` no office is."""
+    train = TrainSettings(delta=1e-4)
+    here = [OFFERS[0], OFFERS[1], OFFERS[2].model_copy(update={"address": OFFERS[1].address})]
+    for protection in ("sum", "office"):
+        with pytest.raises(AgreementError, match="two offices of the agreement have one address"):
+            draft_agreement(here, train, protection, 0)
+        draft_agreement([here[2], OFFERS[3], here[1]], train, protection, 0)
+    draft_agreement(here, train, "he", 0, hub=HUB, sum_key="d" * 64)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
