@@ -75,8 +75,12 @@ _SCIENCE = (
     r"Kastle-Meyer|Kepler|Laplace|Laspeyres|Likert|Mohr|Monte Carlo|Moore['’]s|Munsell|Nash|Newton['’]s|Occam|Ohm|Pareto|Planck|Poisson|Proctor|Rankine|Reynolds|Richter|Rockwell|Stokes|Vickers|Widmark|Young['’]s)(?:['’]s|['’])? "
     r"(?:ratios?|modulus|laws?|constant|numbers?|coefficients?|index|equations?|theorem|buckling|loads?|stress|circle|hardness|tests?|scale|distribution|curve|razor|formula|factor|method|model|limits?|effect|equilibrium|efficien(?:t|cy)|simulations?)\b"
 )
+# What the prosecution must disclose, by the cases that say so: "Brady / Giglio material".
+_DISCLOSED = r"(?:Brady|Giglio|Jencks)"
+# British bodies, terms of court and instruments that detectors take for companies.
+_BODIES = r"(?:(?:Her|His) Majesty['’]s|HM) (?:Revenue (?:and|&) Customs|Courts? (?:and|&) Tribunals Service|Treasury|Prison Service)|(?:Hilary|Easter|Trinity|Michaelmas) Term|European Arrest Warrants?|ECHR"
 # Programs, which detectors take for people or places.
-_PROGRAMS = r"Microsoft (?:Word|Excel|Outlook|Office|Teams|Windows|PowerPoint|Access)|Adobe (?:Acrobat|Reader|Photoshop|Sign)|Lotus Notes|Google (?:Maps|Drive|Docs|Earth)|Excel spreadsheets?"
+_PROGRAMS = r"Microsoft (?:Word|Excel|Outlook|Office|Teams|Windows|PowerPoint|Access)|Adobe (?:Acrobat|Reader|Photoshop|Sign)|Lotus Notes|Google (?:Maps|Drive|Docs|Earth)|Excel spreadsheets?|PACER|CM/ECF"
 # Fonts that rules of court prescribe.
 _FONTS = r"Times New Roman|Century Schoolbook|Arial(?: (?:Black|Narrow))?|Courier(?: New)?|Book Antiqua|Bookman Old Style|Palatino(?: Linotype)?|Garamond|Calibri|Cambria|Helvetica|Verdana|Tahoma|CG Times"
 
@@ -98,9 +102,11 @@ RULES = (
         " ",
     ),
     make_rule(rf"{_UNTITLED}\b(?:(?:{_RARE})(?:[-/](?:{_RARE}|type|style))? {_THINGS}|{_PAIRS})\b", " "),
+    make_rule(rf"\b{_DISCLOSED}(?:(?: ?/ ?|,? and |,? or |, ){_DISCLOSED})+(?: (?:material|disclosure|obligation|information|evidence|claim|violation)s?)?\b", "Brady", "Giglio", "Jencks"),
+    make_rule(rf"\b(?:{_BODIES})\b", "Majesty", "HM ", "Term", "Arrest Warrant", "ECHR"),
     make_rule(_SCIENCE, *"atio odulus law onstant umber oefficient ndex quation heorem uckling load tress ircle ardness test cale istribution urve azor ormula actor ethod odel imit ffect quilibrium fficien imulation".split()),
     make_rule(_MEDICAL, *"sign test yndrom isease palsy racture ontracture ymphoma arcoma umo score scale horea henomenon cyst esion hyroiditis riteria aralysis neuver noeuvre nventory sychosis ncephalopathy Krankheit Zeichen Test Lähmung rkrankung orb aladie nfermedad ndrome oença Mal mal horob esp iekte igne egno igno".split()),
     make_rule(rf"\b(?:{_SPONSORS})\b|\b{_CALLED_AFTER}", "-", "aw"),
-    make_rule(rf"\b(?:{_PROGRAMS})\b", "Microsoft", "Adobe", "Lotus", "Google", "Excel"),
+    make_rule(rf"\b(?:{_PROGRAMS})\b", "Microsoft", "Adobe", "Lotus", "Google", "Excel", "PACER", "CM/ECF"),
     make_rule(rf"\b(?:{_FONTS})\b", "Roman", "School", "Arial", "Courier", "Anti", "Bookman", "Palatino", "Garamond", "Calibri", "Cambria", "Helvetica", "Verdana", "Tahoma", "CG "),
 )  # fmt: skip

@@ -26,6 +26,7 @@ from lexveil.nlp.detection.people import (
     retype_people,
     split_cells,
     split_people,
+    trim_people,
     widen_people,
 )
 from lexveil.nlp.detection.propagation import drop_implausible, propagate
@@ -295,7 +296,8 @@ def _settle_document(
 
     text = document.text
     numbers = find_own_numbers(text)
-    plausible = split_people(cased, widen_people(text, _select_plausible(cased, found, insists, language)))
+    people = split_people(cased, widen_people(text, _select_plausible(cased, found, insists, language)))
+    plausible = trim_people(cased, people)
     law = list(_find_law(text, numbers, plausible))
     likely = drop_touching(plausible, law)
     first = resolve_overlaps(text, [*likely, *_find_own_numbers(text, numbers)])

@@ -32,6 +32,7 @@ from lexveil.nlp.vocabulary import (
 _NO_NAMES = LEGAL_WORDS | JURISDICTIONS
 _MISTAKABLE = frozenset({"ORGANIZATION", "LOCATION", "ADDRESS", "DEMOGRAPHIC", "MISC", "QUANTITY"})
 _NAMES = frozenset({"PERSON", "ORGANIZATION"})
+_PLACEABLE = _NAMES | {"LOCATION", "ADDRESS"}
 _PARTICLES = (
     "van|von|vom|zu|zum|zur|der|den|dem|de|del|della|dei|di|da|das|do|dos|du|des|la|le|ter|ten|bin|bint|ibn|"
     "al|el|y|e|af|av|ap|t|d"
@@ -109,6 +110,16 @@ _CELL_EDGE = re.compile(rf"[|\t]|[^\n] {{2,}}(?=[^\s|])|{_HANDLE}")
 _CELL = re.compile(rf"[^\s|](?:(?:[^|\t\n ]| (?! )|(?<=\n) |(?!{_HANDLE})\n)*[^\s|])?")
 _CONNECTIVES = frozenset("and or the of for und oder et y e i".split())  # noqa: SIM905
 _TITLES = frozenset(title.casefold() for title in (*COURTESY_TITLES, *OFFICE_TITLES))
+# What captions and headers of pages say beside a name, and not as one.
+_NOBODY = frozenset(
+    {"approved", "appellant", "appellants", "appellee", "respondent", "respondents", "solicitors"}
+)
+_HEADINGS = _NOBODY | {"clerk", "warden", "decl", "depo", "aff"}
+# "Hudson, Justice", "Roe's Approach", "Poe Decl".
+_AFTER_NAME = re.compile(
+    rf",\s+((?:Chief |Associate |Presiding )?(?:Justice|Judge))\Z|['’]s? [{UPPER}][{LOWER}]+\Z|"
+    r"\s(?:Decl|Depo|Aff)\.?\Z"
+)
 _PARTIES = "plaintiff|defendant|claimant|applicant|appellant|appellee|respondent|petitioner|complainant"
 # What is no part of a name at its edges: words in lower case, parties in a caption.
 _FIRST_WORDS = re.compile(rf"(?:(?!(?:{_PARTICLES})\b)[{LOWER}]{{2,}}\s+)+(?=[{UPPER}])")
@@ -150,6 +161,7 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
         written: the text as it was before passages without capitals got some; by default the same.
         language: ISO 639-1 code of the text, or "".
     """
+    spans = [_place_state(text, span) for span in spans if not _is_no_name(text, span)]
     names = {
         word
         for span in spans
@@ -158,7 +170,6 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
         if word[0].isupper() and len(word) > 2 and word.lower() not in _NO_NAMES
     }
     result: list[Span] = []
-    spans = [_place_state(text, span) for span in spans if not _is_no_name(text, span)]
     for index, span in enumerate(spans):
         before = result[-1] if result else None
         after = spans[index + 1] if index + 1 < len(spans) else None
@@ -285,6 +296,23 @@ def split_people(text: str, spans: Iterable[Span]) -> list[Span]:
     return [part for span in spans for part in _split_sentences(text, span)]
 
 
+def trim_people(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Return the spans with people without what stands after a name: offices, headings, what somebody has.
+
+    What is a word of headings alone is dropped: "Approved" of "Approved Judgment".
+    """
+    trimmed = [
+        _trim_end(text, span) if span.type == "PERSON" and not has_han(text[span.start : span.end]) else span
+        for span in spans
+    ]
+    return [span for span in trimmed if not (span.type == "PERSON" and _is_nobody(text, span))]
+
+
+def _is_nobody(text: str, span: Span) -> bool:
+    titled = _TITLED.search(text, max(0, span.start - _LONGEST_TITLE), span.start)
+    return text[span.start : span.end].casefold() in _NOBODY and not titled
+
+
 def split_cells(text: str, spans: Iterable[Span]) -> list[Span]:
     """Return the spans with those of a learned detector cut at the edges of cells: "Roe | Poe" is two.
 
@@ -356,6 +384,23 @@ def _trim_edges(text: str, span: Span) -> Span:
     return replace(span, start=start, end=last.start() if last else span.end)
 
 
+def _trim_end(text: str, span: Span) -> Span:
+    """Return a span without what follows a name: a line of ordinary words, an office, what somebody has."""
+    end = text.rfind("\n", span.start, span.end)
+    # A surname on the next line may be any word: only what headings say is cut.
+    if end > 0 and all(word.casefold() in _HEADINGS for word in _WORD.findall(text, end, span.end)):
+        return _trim_end(text, replace(span, end=end))
+    rest = _AFTER_NAME.search(text, span.start + 1, span.end)
+    if rest and (rest[1] or _is_no_part(_WORD.findall(rest.group())[-1])):
+        return replace(span, end=rest.start())
+    return span
+
+
+def _is_no_part(word: str) -> bool:
+    folded = word.casefold()
+    return folded in _HEADINGS or (is_ordinary(folded) and not is_given_name(folded))
+
+
 def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
     if span.recognizer != LEARNED:
         return False
@@ -422,11 +467,11 @@ def _begins_with_given_name(text: str, span: Span) -> bool:
 
 
 def _place_state(text: str, span: Span) -> Span:
-    """Return a state that a learned detector found as a place, whatever it took it for; names lose articles.
+    """Return a state that a detector found as a place, whatever it took it for; names lose articles.
 
     "OF THE NORTH CAROLINA" is one. "Georgia" alone may be somebody.
     """
-    if span.recognizer != LEARNED or span.type not in (*_NAMES, "LOCATION", "ADDRESS"):
+    if span.recognizer not in (LEARNED, "PersonRecognizer") or span.type not in _PLACEABLE:
         return span
     article = _LOWER_ARTICLE.match(text, span.start, span.end) if span.type != "PERSON" else None
     if article:  # "woont aan de Oude Gracht"

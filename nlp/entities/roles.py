@@ -143,9 +143,13 @@ _PLURAL = re.compile(
 )
 # "Mr Justice Roe", where a detector takes the office for a part of the name.
 _JUSTICE = re.compile(r"(?:(?:Chief|CHIEF) )?(?:Mr |MR |Lord |LORD |Lady |LADY )?(?:Justice|JUSTICE) ")
+# "Ada Roe QC (instructed by Poe LLP)", "Ada Roe (of Poe Solicitors)", and in the list of speeches "LORD ROE: (with whom".
+_INSTRUCTED = re.compile(r"[,\s]*(?:[QKS]\.?C\.?)?\s*\((?:instructed\b|of [A-Z][^()\n]{2,60} Solicitors\))")
+_WITH_WHOM = re.compile(r":\s*\((?:with whom|dissenting|concurring)\b")
 # What follows the last of several people who share a role.
 _PLURAL_AFTER = re.compile(
-    r"[,\s]*\(?(?:[A-Za-z.]+ ){0,3}(?:[Jj]udges|JUDGES|[Jj]ustices|JUSTICES|JJ\b)|[,\s]*were on (?:the )?briefs?\b"
+    r"[,\s]*\(?(?:[A-Za-z.]+ ){0,3}(?:[Jj]udges|JUDGES|[Jj]ustices|JUSTICES|JJ\b)|[,\s]*were on (?:the )?briefs?\b|"
+    r"[,\s]*(?:[QKS]\.?C\.?)?\s*\(instructed\b"
 )
 _JOINED = re.compile(r"[\s,、]*(?:(?:and|und|sowie|&|和|与|及)\s*)?")
 _STOP = re.compile(
@@ -239,6 +243,12 @@ def _find_role(text: str, span: Span, benches: Sequence[tuple[int, int]]) -> tup
     if _JUSTICE.match(text, span.start, span.end):
         return "judge", False
     untitled, after = _TITLES_AT_END.sub("", to_latin(before)), to_latin(after)
+    if _INSTRUCTED.match(after) or untitled.endswith(
+        "instructed by "
+    ):  # a party on the line before is another
+        return "counsel", False
+    if _WITH_WHOM.match(after):
+        return "judge", False
     role = _match_before(_LATIN, untitled)
     if role:
         return role, bool(_PLURAL.search(untitled))

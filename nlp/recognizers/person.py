@@ -56,7 +56,7 @@ _ROLED = ENGLISH.compile(rf"\b(?:{_ROLE}|{_ROLE.title()}|{_ROLE.upper()})s?,? ({
 _ROLED_FULL = ENGLISH.compile(rf"\b(?i:{_ROLE})s?(?:,|:| is| was| named| called)? ({NAME})")
 _CALLED = ENGLISH.compile(
     rf"(?:\b(?:named|called|known as|a/k/a|aka|f/k/a|née|alias|my name is|appoints?|nominates?|(?:DEPOSITION|AFFIDAVIT|TESTIMONY|DECLARATION|EXAMINATION|STATEMENT|INTERVIEW) OF|(?:Deposition|Affidavit|Testimony|Declaration|Interview) of|I,|we,|represented by|lodged by|signed by|by and between|"
-    rf"care of|c/o|Attn:?|ATTN:?|Attention:?|Signed:?|Name:|NAME:|Dear|Cc:|From:|To:|residents?|citizens?|nationals?)[ \t]*,? ?(?:{TITLE}\.? )*)({NAME})"
+    rf"care of|c/o|Attn:?|ATTN:?|Attention:?|Signed:?|Name:|NAME:|Dear|Cc:|From:|To:|residents?|citizens?|nationals?|ex rel\.)[ \t]*,? ?(?:{TITLE}\.? )*)({NAME})"
 )
 # "I, the undersigned, ADA ROE, do hereby ...", "the estate of ADA ROE", "the widow of the late Ada Roe"
 _UNDERSIGNED = ENGLISH.compile(

@@ -47,6 +47,11 @@ _OTHER_NUMBER = re.compile(
 )
 # Regions whose numbering plans a number without a country code is checked against.
 _REGIONS = ("US", "GB", "DE", "FR", "IT", "ES", "PL", "TR", "IN", "CN", "AU", "BR")
+# What the stamps of American courts number: "Document: 00117684624", "Case 09-00429 Doc 83 Entered 03/09/10".
+_FILED = re.compile(
+    r"(?<!\w)(?:Document|Doc|Case|Docket|Dkt|Entered|Filed|Entry ID|ECF)\.?(?: (?:No|Number)\.?)?[:#]? ?#?\Z"
+)
+_LONGEST_FILED = 20
 _FEWEST, _MOST = 7, 15
 _NATIONAL = 9
 _LONGEST_RANGE = 500
@@ -69,7 +74,7 @@ class LexveilPhoneRecognizer(RuleRecognizer):
         for pattern in (_CANDIDATE, _CANDIDATE_ZH):
             for match in pattern.finditer(text):
                 score = _score(match.group())
-                if score:
+                if score and not _FILED.search(text, max(0, match.start() - _LONGEST_FILED), match.start()):
                     yield Finding(match.start(), match.end(), "PHONE", score)
 
 

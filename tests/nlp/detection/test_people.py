@@ -5,7 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from lexveil.nlp.detection.people import drop_contradicted, retype_people, split_people, widen_people
+from lexveil.nlp.detection.people import (
+    drop_contradicted,
+    retype_people,
+    split_people,
+    trim_people,
+    widen_people,
+)
 from lexveil.nlp.recognizers.scores import LEARNED
 from lexveil.nlp.text import Span
 
@@ -36,6 +42,29 @@ def test_a_name_beside_or_of_a_person_is_one(
 
 
 @pytest.mark.parametrize(
+    ("text", "surface", "name"),
+    [
+        ("JUDGE QUELLON KC\nApproved Judgment", "JUDGE QUELLON KC\nApproved", "JUDGE QUELLON KC"),
+        ("ADA M. BIRT\nCLERK\nOFFICE", "ADA M. BIRT\nCLERK", "ADA M. BIRT"),
+        ("BIRT, Justice. We hold", "BIRT, Justice", "BIRT"),
+        ("Mr Thistle's Approach", "Thistle's Approach", "Thistle"),
+        ("(“Thistle Decl.”)", "Thistle Decl", "Thistle"),
+        ("Ada\nThistle came", "Ada\nThistle", "Ada\nThistle"),
+        ("Ada O'Thistle came", "Ada O'Thistle", "Ada O'Thistle"),
+    ],
+)
+def test_what_follows_a_name_on_a_page_is_no_part_of_it(text: str, surface: str, name: str) -> None:
+    (span,) = trim_people(text, spans_in(text, (surface, "PERSON")))
+    assert text[span.start : span.end] == name
+
+
+@pytest.mark.parametrize(("text", "kept"), [("Approved Judgment", False), ("Mr Approved said", True)])
+def test_a_word_of_headings_alone_is_nobody(text: str, kept: bool) -> None:
+    spans = spans_in(text, ("Approved", "PERSON"))
+    assert trim_people(text, spans) == (spans if kept else [])
+
+
+@pytest.mark.parametrize(
     ("text", "surface", "whole"),
     [
         ("Jordan W. Lord\tDirector", "Jordan W", "Jordan W. Lord"),
@@ -51,6 +80,14 @@ def test_a_surname_that_is_also_a_word_belongs_to_the_initial_before_it(
 ) -> None:
     (span,) = widen_people(text, spans_in(text, (surface, "PERSON")))
     assert text[span.start : span.end] == whole
+
+
+@pytest.mark.parametrize("recognizer", [LEARNED, "PersonRecognizer"])
+def test_a_state_is_a_place_whoever_takes_it_for_a_person(recognizer: str) -> None:
+    text = "DIRECTOR OF THE NORTH CAROLINA STATE BUREAU"
+    start = text.index("NORTH")
+    span = Span(start, start + len("NORTH CAROLINA"), "PERSON", 0.8, recognizer)
+    assert [one.type for one in retype_people(text, [span])] == ["LOCATION"]
 
 
 def test_a_title_is_no_part_of_a_name() -> None:

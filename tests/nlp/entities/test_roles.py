@@ -35,6 +35,14 @@ def roles_in(text: str) -> dict[str, str]:
             {"John Elm": "party", "Mary Fern": "counsel", "K. Gorse": "official"},
         ),
         (
+            "⟦JON ELM⟧\tAppellant\n⟦A. FERN⟧ (instructed by ⟦Gorse⟧) for the Appellant\n⟦B. Holm⟧ (of Iser Solicitors) for the child",
+            {"JON ELM": "party", "A. FERN": "counsel", "Gorse": "counsel", "B. Holm": "counsel"},
+        ),
+        (
+            "⟦C. Joss⟧ and ⟦D. Kirn⟧ QC (instructed by Gorse LLP) appeared.\n⟦LORD MARL⟧: (with whom ⟦Lord Orrin⟧ agrees)",
+            {"C. Joss": "counsel", "D. Kirn": "counsel", "LORD MARL": "judge", "Lord Orrin": "counsel"},
+        ),
+        (
             "⟦LEAH F. HOLM⟧, Plaintiff, v. ⟦JULIE P. ISER⟧, Defendant. Before: Mr ⟦Joss⟧.",
             {"LEAH F. HOLM": "party", "JULIE P. ISER": "party", "Joss": "judge"},
         ),
@@ -60,7 +68,7 @@ def roles_in(text: str) -> dict[str, str]:
             },
         ),
     ],
-    ids=["echr bench", "echr parties", "caption", "hearing", "chinese", "german"],
+    ids=["echr bench", "echr parties", "instructed", "speeches", "caption", "hearing", "chinese", "german"],
 )  # fmt: skip
 def test_by_cues(text: str, expected: dict[str, str]) -> None:
     assert roles_in(text) == expected
