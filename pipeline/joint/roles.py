@@ -68,6 +68,8 @@ def list_views(agreement: Agreement) -> list[RoleView]:
         ]
     if not agreement.hides_uploads:
         upload = "each upload, which has all the noise"
+        if agreement.theta is not None:
+            upload = f"the largest {agreement.theta:.4g} of each upload, chosen when it had all the noise"
         return [*views, see("office", 1, upload, 1), see("coalition", count - 1, upload, 1)]
     views.append(see("office", 1, "the sum, of which it subtracts its own upload", count - 1))
     together = max(agreement.colluders, 1)

@@ -52,10 +52,10 @@ class BudgetExceededError(LedgerError):
         limit: Epsilon of the limit.
     """
 
-    def __init__(self, spent: float, asked: float, total: float, limit: float) -> None:
+    def __init__(self, spent: float, asked: float, total: float, limit: float, delta: float) -> None:
         super().__init__(
             f"epsilon {spent:.4g} is spent, the run alone costs {asked:.4g}, "
-            f"together they would cost {total:.4g} of at most {limit:.4g}"
+            f"together they would cost {total:.4g} of at most {limit:.4g}, at the ledger's delta {delta:.4g}"
         )
         self.spent, self.asked, self.total, self.limit = spent, asked, total, limit
 
@@ -91,7 +91,7 @@ def admit(account: Account, charge: Charge, planned: tuple[Charge, int] | None =
         shown = max(total, account.with_run(charge, order).spent_epsilon(account.limit.delta))
     if shown > account.limit.epsilon:
         spent, asked = account.spent_epsilon(account.limit.delta), single_run_epsilon(charge, account.limit)
-        raise BudgetExceededError(spent, asked, shown, account.limit.epsilon)
+        raise BudgetExceededError(spent, asked, shown, account.limit.epsilon, account.limit.delta)
     return order, total
 
 

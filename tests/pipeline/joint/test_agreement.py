@@ -67,6 +67,7 @@ def test_the_largest_entries_are_chosen_only_among_those_with_all_their_noise() 
         assert b"theta" in largest.to_bytes()
         assert b"theta" not in whole.to_bytes()
         assert "the largest 0.1 of each noisy upload is sent" in largest.describe()
+        assert "the largest 0.1 of each upload" in list_views(largest)[1].sees
     for protection in ("sum", "once"):
         with pytest.raises(AgreementError, match="theta is for protections office and cyclic"):
             draft_agreement(OFFERS[:3], train, protection, 0, theta=0.1)
