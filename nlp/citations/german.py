@@ -38,12 +38,14 @@ _NUMBER_DE = rf"(?:Az\.?:? ?|Rs\. ?)?(?:(?:OVG|VGH|BVerwG) )?(?:I-)?{FILE_NUMBER
 # Who writes about the law, and in what.
 _AUTHOR_DE = rf"(?:v\. ?|von |van )?[{UPPER}][{LOWER}][\w-]+"
 _AUTHORS_DE = rf"(?!(?:Herrn?|Frau|Kläger|Beklagte|Zeug)\w*\b){_AUTHOR_DE}(?: ?/ ?{_AUTHOR_DE}){{0,5}}"
+# Before it stands who is no author.
+_UNTITLED_DE = r"(?<!Zeuge )(?<!Zeugin )(?<!Zeugen )(?<!Herr )(?<!Herrn )(?<!Frau )(?<!Kläger )(?<!Klägerin )(?<!Klägers )(?<!Beklagte )(?<!Beklagten )(?<!Beklagter )(?<!Angeklagte )(?<!Angeklagten )(?<!Dr\. )(?<!Prof\. )"
 # "Rennert, in: Eyermann", "Seiler in Thomas/Putzo"
 _CHAPTER_DE = rf"{_AUTHORS_DE}(?:,? in:? (?:{_AUTHORS_DE}))?"
 _CODES_DE = r"(?:BGB|ZPO|StGB|StPO|HGB|GG|VwGO|VwVfG|InsO|AktG|GmbHG|FamFG|UrhG|MarkenG|PatG|EStG|UStG|AO|SGB [IVX]{1,4}|KSchG|BetrVG|ArbGG|UWG|WEG|RVG|GKG|VVG|GVG|EuGVVO|DSGVO|DS-GVO|UmwG|BauGB|AufenthG|AsylG|BetrAVG|TVG|OWiG|StVG|StVO|ABGB|OR|ZGB)"
 _COMMENTARIES_DE = r"M(?:ü|ue)Ko(?:-?[A-Z]\w+)?|Beck(?:OK|OGK)(?:[ -]?[A-Z]\w+)?|Staudinger|Palandt|Grüneberg|Soergel|Erman|Zöller|Musielak|Thomas/Putzo|Jauernig|Schönke/Schröder|Meyer-Goßner|Kopp/Schenke|Maunz/Dürig|ErfK|Stein/Jonas|Medicus/Petersen|Larenz/Canaris"
 # A code or the name of a work, but no company's form: "VwGO-Kommentar", "jurisPK-SGB VII", "Markengesetz".
-_WORK_DE = rf"(?:(?!(?:GmbH|mbH|KGaA|KG|AG|OHG|UG|SE|GbR|eG|MdB|EUR|DM)\b)(?:juris(?:PK|PR)|[{UPPER}][\w]*[A-Z])(?:-[\w]+)*(?: [IVX]{{1,4}}\b)?|[{UPPER}][\w-]*(?:gesetz(?:buch)?|ordnung|kommentar|handbuch|lehrbuch|recht|verfahren)(?: (?:AT|BT|[IVX]+))?)"
+_WORK_DE = rf"(?:(?!(?:GmbH|mbH|KGaA|KG|AG|OHG|UG|SE|GbR|eG|MdB|EUR|DM)\b)(?:juris(?:PK|PR)|[{UPPER}][\w]*[A-Z])(?:-[\w]+)*(?: [IVX]{{1,4}}\b)?|[{UPPER}][\w-]*(?:gesetz(?:buch)?|ordnung|kommentar|handbuch|lehrbuch|recht)(?: (?:AT|BT|[IVX]+))?)"
 _PASSAGE_DE = r"(?:(?:[Vv]or(?:bem)?\.? ?|Einl\.? ?)?(?:§§? ?\d+[a-z]?|Art\. ?\d+)|Einl\.|Einf\.|S\. ?\d+|(?:RdNr|Rdnr|Rdn|Rn|Rz|Tz|Anm)\.? ?\d+[a-z]?\b|Kap\.? ?\w{1,4})"
 _PASSAGES_DE = rf"{_PASSAGE_DE}(?:(?:,| und|;)? ?(?:{_PASSAGE_DE}|\d{{1,4}}\b)(?: ?ff?\.)?){{0,4}}"
 _BETWEEN_DE = r"[ ,;:()-]{1,4}"
@@ -74,9 +76,9 @@ RULES = (
     make_rule(rf"\b(?:{_COURT_DE}[,:]? ?)?{_REPORT_DE}(?: ?[=;] ?{_REPORT_DE})*", *r"BGHZ BGHSt WRP BVerfG BVerwGE BAGE BSGE BFH BStBl BGBl RGZ RGSt NJW WRP NZA NVwZ NStZ NZI NZG NZM NZS WM ZIP MDR GRUR FamRZ VersR DB BB DStR EFG JZ JR JuS StV wistra WuM EuZW EuGRZ DVBl DÖV BauR BeckRS CR K&R MMR ZD ZUM AP EzA SozR ZInsO ZMR juris Slg Buchholz".split()),
     # Switzerland, and literature: "Palandt/Grüneberg, BGB, § 280 Rn. 4", "Canaris, JZ 2001, 499"
     make_rule(rf"(?:\b(?:Urteile?s?|BGer|Bundesgerichts?|Entscheide?s?),? )*(?<!\w)\d[A-Z]_\d{{1,4}}/\d{{4}}(?: vom {_DATE_DE})?(?: E\. ?\d[\d.]*)?", "_"),
-make_rule(rf"(?<![\w/-]){_CHAPTER_DE}, (?:(?:(?:{_COMMENTARIES_DE}|[{UPPER}][\w-]+es (?:[{UPPER}][\w-]+ )?Recht|AT|BT|{_WORK_DE}|{_CODES_DE}),? )(?:\d{{1,3}}\. ?Aufl(?:\.|age)?,? ?)?(?:(?:Stand:? )?(?:[12]\d{{3}}),? )?|(?:a\. ?a\. ?O\.|aaO),? ){_PASSAGES_DE}", "Rn", "Rdn", "RdNr", "Rz", "Anm", "Einl", "S. ", "§", "Art"),
-    # A title without a code needs a cue before it and a year and a page after it: "vgl. auch Pollin, Das Streikverbot für verbeamtete Lehrer, 2015, S. 35".
-    make_rule(rf"(?:(?<=[Vv]gl\. )|(?<=auch )|(?<=etwa )|(?<=dazu )|(?<=ferner )|(?<=siehe )|(?<=\()|(?<=; )|(?<=B\. )|(?<=A\. )){_CHAPTER_DE}, [{UPPER}][^;()\n\d]{{5,100}}?,? (?:\d{{1,3}}\. ?Aufl(?:\.|age),? )?(?:Diss\.,? )?(?:[12]\d{{3}},? )(?:S\.|Rn\.?) ?\d+(?: ?ff?\.)?", "S. ", "Rn"),
+    make_rule(rf"(?<![\w/-]){_UNTITLED_DE}{_CHAPTER_DE}, (?:(?:{_COMMENTARIES_DE}|[{UPPER}][\w-]+es (?:[{UPPER}][\w-]+ )?Recht|AT|BT|{_WORK_DE}|{_CODES_DE}),? )(?:\d{{1,3}}\. ?Aufl(?:\.|age)?,? ?)?(?:(?:Stand:? )?(?:[12]\d{{3}}),? )?{_PASSAGES_DE}", "Rn", "Rdn", "RdNr", "Rz", "Anm", "Einl", "S. ", "§", "Art"),
+    # "a. a. O." after a single name needs a cue: a witness is cited so, too.
+    make_rule(rf"(?:(?<![\w/-]){_UNTITLED_DE}(?:{_AUTHOR_DE}(?: ?/ ?{_AUTHOR_DE}){{1,5}}(?:,? in:? {_AUTHORS_DE})?|{_AUTHOR_DE},? in:? {_AUTHORS_DE})|(?:(?<=[Vv]gl\. )|(?<=auch )|(?<=etwa )|(?<=so )|(?<=\()|(?<=; )){_AUTHORS_DE}), (?:a\. ?a\. ?O\.|aaO),? {_PASSAGES_DE}", "aaO", "a. a. O", "a.a.O"),
     make_rule(rf"(?<![\w/-]){_AUTHORS_DE}, (?:in:? )?{_REPORT_DE}|(?<![\w/-])(?:{_COMMENTARIES_DE})(?:/[{UPPER}][\w-]+)*(?=[,;:.)]| Rn| §| Art| in )", *r"NJW JZ JR JuS MDR GRUR Mü Beck Staudinger Palandt Grüneberg Erman Zöller Medicus".split()),
     make_rule(rf"§§? ?\d+[a-z]?{_SUB_DE}(?: ?{_CODE_DE})?", "§"),
     make_rule(rf"\bArt(?:\.|ikeln?|ikels)? ?\d+[a-z]?{_SUB_DE} (?:{_CODE_DE}|(?:der )?EMRK|GG|DSGVO|DS-GVO|AEUV|EUV)", "Art"),
@@ -90,10 +92,10 @@ make_rule(rf"(?<![\w/-]){_CHAPTER_DE}, (?:(?:(?:{_COMMENTARIES_DE}|[{UPPER}][\w-
     # Austria's collections of decisions and its supreme courts; Switzerland's federal court.
     make_rule(r"\b(?:VfSlg|VwSlg)\.? ?(?:NF ?)?\d{1,2}\.?\d{3}(?: ?\(?[AF]\)?)?(?:/\d{4})?|\bRIS-Justiz RS ?\d{7}|\bRS ?0\d{6}\b|\bSZ \d{1,3}/\d{1,3}\b|\bOGH(?:,? (?:vom )?\d{1,2}\. ?\d{1,2}\. ?\d{4})?,? \d{1,2} ?Ob[A-Z]?[a-zA-Z]? ?\d{1,4}/\d{2} ?[a-z]\b|\b(?:VwGH|BVwG|LVwG|AsylGH)(?:,? (?:vom )?\d{1,2}\. ?\d{1,2}\. ?\d{4})?,? (?:R[ao] )?(?:\d{4}/\d{2}/\d{4}(?:-\d{1,3})?|[A-Z]\d{3} \d{7}-\d)|\bBGE \d{1,3} (?:I[abV]{0,2}|II|III|IV|V) \d{1,4}(?: E\. ?\d[\d.]*)?|\b(?:BGer|Urteil(?:e|s)?) \d[A-Z]{1,2}[_.]\d{1,4}/\d{4}", "Slg", "RIS-Justiz", "RS0", "RS 0", "SZ ", "OGH", "VwG", "AsylGH", "BGE ", "BGer", "Urteil"),
     # Collective agreements by their short names: "TV-L", "TVöD", "TV-Ärzte Hessen", "MTV".
-    make_rule(rf"(?<!\w)(?:TV(?:-[{UPPER}][\w/-]*|öD(?:-[\w/]+)?|-?[{UPPER}]{{1,4}}\b| [{UPPER}]{{2,4}}\b)(?: (?:Hessen|Bund|VKA|Berlin|Land|Länder|[{UPPER}][\w]*-[{LOWER}]\w*))?|[MRE]TV|[{UPPER}][{LOWER}]+s-TV(?: Land [{UPPER}][\w-]+)?)(?![\w-])|\bPAVIS PROMA\b", "TV", "PAVIS"),
+    make_rule(rf"(?<!\w)(?:TV(?:-[{UPPER}][\w/-]*|öD(?:-[\w/]+)?|-?[{UPPER}]{{1,4}}\b| [{UPPER}]{{2,4}}\b)(?: (?:Hessen|Bund|VKA|Berlin|Land|Länder|[{UPPER}][\w]*-[{LOWER}]\w*))?|[{UPPER}][{LOWER}]+s-TV(?: Land [{UPPER}][\w-]+)?)(?![\w-])|\bPAVIS PROMA\b", "TV", "PAVIS"),
     make_rule(rf"\bEGMR(?: \(GK\))?, [{UPPER}][\w’' -]{{1,60}} (?:c\.|v\.|gegen|\./\.) [{UPPER}][\w -]{{2,40}},? (?:Urteil|Urt\.|Entscheidung|Beschl\w*|Nr\.)", "EGMR"),
     # A court and its seat, where no name of a party can stand.
-    make_rule(rf"\b[Dd]es (?:Amts|Land|Oberlandes|Kammer|Verwaltungs|Oberverwaltungs|Sozial|Landessozial|Arbeits|Landesarbeits|Finanz)gerichts(?: \([A-Z]{{2,4}}\))? [{UPPER}][{LOWER}]+(?:-[{UPPER}][{LOWER}]+|/[{UPPER}]\w+| am Main| \(\w+\))?(?= (?:vom|v\.|nicht|hat|ist|und|in|zu|auf|wird|wurde)\b|[,.;)])|\b[\w]+gericht(?: \([A-Z]{{2,4}}\) [{UPPER}][{LOWER}]+(?:-[{UPPER}][{LOWER}]+)?(?!\w)| [{UPPER}][{LOWER}]+(?:-[{UPPER}][{LOWER}]+)?(?= mit (?:Urteil|Beschluss|Bescheid)\b))|(?<![{UPPER}{LOWER}-] )\b(?:OLG|LG|VG|OVG|LAG|ArbG|LSG|SG|FG) [{UPPER}][{LOWER}]+(?:-[{UPPER}][{LOWER}]+|/[{UPPER}]\w+)?(?= (?:vom|v\.|hat|hatte|ist|und|wies|in|zu|auf|mit|gab)\b|[,.;)])", "gericht", "LG", "VG", "LAG", "ArbG", "SG", "FG"),
+    make_rule(rf"\b[Dd]es (?:Amts|Land|Oberlandes|Kammer|Verwaltungs|Oberverwaltungs|Sozial|Landessozial|Arbeits|Landesarbeits|Finanz)gerichts(?: \([A-Z]{{2,4}}\))? [{UPPER}][{LOWER}]+(?:-[{UPPER}][{LOWER}]+|/[{UPPER}]\w+| am Main| \(\w+\))?(?= (?:vom|v\.|hat|ist|wird|wurde)\b|[,.;)])|\b[\w]+gericht \([A-Z]{{2,4}}\) [{UPPER}][{LOWER}]+(?:-[{UPPER}][{LOWER}]+)?(?!\w)", "gericht"),
     # What the tax authorities write to each other.
     make_rule(rf"\b(?:BMF-?(?:Schreibens?|Erlass(?:es)?)|(?:Schreibens?|Verfügung|Rundschreibens?|Rundverfügung|Erlass(?:es)?) (?:der|des) (?:OFD|Oberfinanzdirektion|Finanzministeriums|Ministeriums der Finanzen|Bundesministeriums der Finanzen|BMF|Bundeszentralamts für Steuern|BZSt)(?: [{UPPER}][\w-]+){{0,3}}) (?:vom|v\.) {_DATE_DE}(?: ?-? ?[IVX]{{1,3}} [A-Z] \d(?: ?-? ?[A-Z] ?\d[\d ./:-]*\d)?| ?-? ?S \d[\d ./-]*\d)?", "BMF", "Schreiben", "erfügung", "undschreiben", "Erlass"),
 )  # fmt: skip
