@@ -244,7 +244,7 @@ def _find_role(text: str, span: Span, benches: Sequence[tuple[int, int]]) -> tup
         return "judge", False
     untitled, after = _TITLES_AT_END.sub("", to_latin(before)), to_latin(after)
     if _INSTRUCTED.match(after) or untitled.endswith(
-        "instructed by "
+        "(instructed by "
     ):  # a party on the line before is another
         return "counsel", False
     if _WITH_WHOM.match(after):

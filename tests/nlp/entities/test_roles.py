@@ -39,6 +39,10 @@ def roles_in(text: str) -> dict[str, str]:
             {"JON ELM": "party", "A. FERN": "counsel", "Gorse": "counsel", "B. Holm": "counsel"},
         ),
         (
+            "He was instructed by ⟦Mr Marl⟧ to hide the money, which ⟦E. Orrin⟧ (of York) saw.",
+            {"Mr Marl": "other", "E. Orrin": "other"},
+        ),
+        (
             "⟦C. Joss⟧ and ⟦D. Kirn⟧ QC (instructed by Gorse LLP) appeared.\n⟦LORD MARL⟧: (with whom ⟦Lord Orrin⟧ agrees)",
             {"C. Joss": "counsel", "D. Kirn": "counsel", "LORD MARL": "judge", "Lord Orrin": "counsel"},
         ),
@@ -68,7 +72,7 @@ def roles_in(text: str) -> dict[str, str]:
             },
         ),
     ],
-    ids=["echr bench", "echr parties", "instructed", "speeches", "caption", "hearing", "chinese", "german"],
+    ids=["echr bench", "echr parties", "instructed", "told", "speeches", "caption", "hearing", "chinese", "german"],
 )  # fmt: skip
 def test_by_cues(text: str, expected: dict[str, str]) -> None:
     assert roles_in(text) == expected
