@@ -144,7 +144,9 @@ _PLURAL = re.compile(
 # "Mr Justice Roe", where a detector takes the office for a part of the name.
 _JUSTICE = re.compile(r"(?:(?:Chief|CHIEF) )?(?:Mr |MR |Lord |LORD |Lady |LADY )?(?:Justice|JUSTICE) ")
 # "Ada Roe QC (instructed by Poe LLP)", "Ada Roe (of Poe Solicitors)", and in the list of speeches "LORD ROE: (with whom".
-_INSTRUCTED = re.compile(r"[,\s]*(?:[QKS]\.?C\.?)?\s*\((?:instructed\b|of [A-Z][^()\n]{2,60} Solicitors\))")
+_INSTRUCTED = re.compile(
+    r"[,\s]*(?:[QKS]\.?C\.?)?\s*\((?:instructed (?:by )?(?:the )?[A-Z]|of [A-Z][^()\n]{2,60} Solicitors\))"
+)
 _WITH_WHOM = re.compile(r":\s*\((?:with whom|dissenting|concurring)\b")
 # What follows the last of several people who share a role.
 _PLURAL_AFTER = re.compile(
@@ -243,9 +245,8 @@ def _find_role(text: str, span: Span, benches: Sequence[tuple[int, int]]) -> tup
     if _JUSTICE.match(text, span.start, span.end):
         return "judge", False
     untitled, after = _TITLES_AT_END.sub("", to_latin(before)), to_latin(after)
-    if _INSTRUCTED.match(after) or untitled.endswith(
-        "(instructed by "
-    ):  # a party on the line before is another
+    # A party on the line before is somebody else.
+    if _INSTRUCTED.match(after) or untitled.endswith("(instructed by "):
         return "counsel", False
     if _WITH_WHOM.match(after):
         return "judge", False
