@@ -188,24 +188,22 @@ class Analyzer(AnalyzerEngine):
             artifacts: what the learned detector has found in the text.
         """
         found: dict[tuple[str, int, int, float], str] = {}
-        by_form: dict[tuple[str, int, int], str] = {}
+        sure: dict[tuple[str, int, int], tuple[str, float]] = {}
         recognizers, types = self._by_language[language]
         for recognizer in recognizers:
             for start, end, kind, score, name in _run(recognizer, text, types, artifacts):
                 if kind in types and score > 0:
                     found.setdefault((kind, start, -end, -score), name)
-                    sure = kind == "ORGANIZATION" or text[start:end].islower()
-                    sure = sure or (kind == "PERSON" and score >= LABELED)
-                    if name != LEARNED and sure:
-                        by_form[kind, start, -end] = name
-        # A company, or a name in lower case or beside a title, that a rule finds too is sure.
-        for kind, start, end, score in found:
-            if (kind, start, end) in by_form:
-                found[kind, start, end, score] = by_form[kind, start, end]
-        return [
-            Span(start, -end, kind, -score, found[kind, start, end, score])
-            for kind, start, end, score in _drop_contained(sorted(found))
-        ]
+                    shown = kind == "ORGANIZATION" or text[start:end].islower()
+                    if name != LEARNED and (shown or (kind in _TOLD and score >= LABELED)):
+                        sure[kind, start, -end] = name, score
+        # What a rule finds too is sure, whatever a model thinks of it: a company by its form, a name in lower
+        # case or beside a title, an address. An address is no surer by it where the law has one.
+        spans: list[Span] = []
+        for kind, start, end, negative in _drop_contained(sorted(found)):
+            name, score = sure.get((kind, start, end), (found[kind, start, end, negative], -negative))
+            spans.append(Span(start, -end, kind, score if kind == "ADDRESS" else -negative, name))
+        return spans
 
     def _enhance_using_context(
         self, text: str, raw_results: list[RecognizerResult], *_: Any, **__: Any
@@ -228,6 +226,8 @@ def _run(
             yield one.start, one.end, one.entity_type, one.score, named or recognizer.name
 
 
+# Types of which a rule reads more than the words themselves.
+_TOLD = frozenset({"PERSON", "ADDRESS"})
 _Key = tuple[str, int, int, float]
 
 

@@ -330,6 +330,13 @@ def test_a_name_beside_a_title_stays_though_a_model_finds_it_too_and_it_is_short
     assert [text[s.start : s.end] for s in Detector(greedy).detect(text)] == ["Wu"]
 
 
+def test_an_address_that_a_rule_finds_too_is_no_company_within_it() -> None:
+    text = "I, Ada Roe, residing at 7113 Jessica Union, Daviston, CT 72805, say so."
+    greedy = WordTagger("7113 Jessica Union, Daviston, CT 72805", "ADDRESS", 0.999, frozenset({"en"}))
+    found = [(s.type, text[s.start : s.end]) for s in Detector(greedy).detect(text)]
+    assert ("ADDRESS", "7113 Jessica Union, Daviston, CT 72805") in found
+
+
 def test_a_learned_detector_touches_no_citation() -> None:
     greedy = WordTagger(".+", "CASE_NUMBER", languages=frozenset({"en"}))
     assert Detector(greedy).detect("Vane v. Ostler, 512 U.S. 477 (1994)") == []
