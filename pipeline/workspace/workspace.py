@@ -167,7 +167,7 @@ class Workspace(WorkspacePaths):
         return Ledger(self.ledger_url(self.settings))
 
 
-# Languages that `legal-1` represents as well as `multilingual-1` does.
+# Languages that `legal-1` represents as well as `multilingual-1` does; None: not named.
 _READ_BY_DEFAULT = frozenset({None, "en", "zh"})
 
 
