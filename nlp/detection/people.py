@@ -115,7 +115,7 @@ _NOBODY = frozenset(
     {"approved", "appellant", "appellants", "appellee", "respondent", "respondents", "solicitors"}
 )
 _HEADINGS = _NOBODY | {"clerk", "warden", "decl", "depo", "aff"}
-# "Hudson, Justice", "Roe's Approach", "Poe Decl".
+# "Thistle, Justice", "Roe's Approach", "Poe Decl".
 _AFTER_NAME = re.compile(
     rf",\s+((?:Chief |Associate |Presiding )?(?:Justice|Judge))\Z|['’]s? [{UPPER}][{LOWER}]+\Z|"
     r"\s(?:Decl|Depo|Aff)\.?\Z"

@@ -170,7 +170,7 @@ def find_inverted(text: str) -> Iterator[Finding]:
     """Yield surnames before first names, with a comma between: "ROE, Ada" anywhere, "Roe, Ada" in a list."""
     for given in _COMMA.finditer(text):
         first = given.group(1).casefold()
-        if first == "justice" or not may_be_given_name(first):  # "HUDSON, Justice."
+        if first == "justice" or not may_be_given_name(first):  # "THISTLE, Justice."
             continue
         family = _BEFORE_COMMA.search(text, max(0, given.start() - _LONGEST), given.start())
         if family is None:

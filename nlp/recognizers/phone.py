@@ -47,7 +47,7 @@ _OTHER_NUMBER = re.compile(
 )
 # Regions whose numbering plans a number without a country code is checked against.
 _REGIONS = ("US", "GB", "DE", "FR", "IT", "ES", "PL", "TR", "IN", "CN", "AU", "BR")
-# What the stamps of American courts number: "Document: 00117684624", "Case 09-00429 Doc 83 Entered 03/09/10".
+# What the stamps of American courts number: "Document: 00118444702", "Case 12-00777 Doc 83 Entered 04/05/12".
 _FILED = re.compile(
     r"(?<!\w)(?:Document|Doc|Case|Docket|Dkt|Entered|Filed|Entry ID|ECF)\.?(?: (?:No|Number)\.?)?[:#]? ?#?\Z"
 )
