@@ -385,7 +385,7 @@ def _trim_edges(text: str, span: Span) -> Span:
 
 
 def _trim_end(text: str, span: Span) -> Span:
-    """Return a span without what follows a name: a line of ordinary words, an office, what somebody has."""
+    """Return a span without what follows a name: the line of a heading, an office, what somebody has."""
     end = text.rfind("\n", span.start, span.end)
     # A surname on the next line may be any word: only what headings say is cut.
     if end > 0 and all(word.casefold() in _HEADINGS for word in _WORD.findall(text, end, span.end)):

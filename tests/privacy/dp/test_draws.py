@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from deploy.build_kernel import build
-from lexveil.privacy.dp import compiled, discrete_gaussian, draws
+from lexveil.privacy.dp import discrete_gaussian, draws
 from lexveil.privacy.dp.randomness import Stream
+from tests.privacy.dp.compiling import RUNS, compile_copy, use_copy
 
-_CHOSEN = compiled.choose_instructions()
-_RUNS = {"AVX512": ["AVX512", "AVX2"], "AVX2": ["AVX2"], "NEON": ["NEON"]}.get(_CHOSEN, [])
 SPACING = 2.0**-20 / 3
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source, and what is compiled from it, in a folder of its own."""
-    folder = tmp_path_factory.mktemp("draws")
-    copy = Path(shutil.copy(draws.SOURCE, folder))
-    if not build(copy, folder):
-        pytest.skip("there is no C compiler for this processor")
-    return copy
+    return compile_copy(draws.SOURCE, tmp_path_factory.mktemp("draws"))
 
 
-@pytest.fixture(params=_RUNS)
+@pytest.fixture(params=RUNS)
 def instructions(
     source: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    monkeypatch.setattr(draws, "SOURCE", source)
-    monkeypatch.setattr(draws, "choose_instructions", lambda: request.param)
-    draws.load.cache_clear()
-    assert draws.load(request.param) is not None
-    yield request.param
-    draws.load.cache_clear()
+    yield from use_copy(draws, source, request.param, monkeypatch)
 
 
 def expected(sums: list[np.ndarray], parts: int, fill: discrete_gaussian.Fill) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from deploy.build_kernel import build
 from lexveil.privacy.dp.clipping import kernel, recurrence
 from lexveil.privacy.dp.clipping.bookkeeper import BookKeeper
-from tests.privacy.dp.clipping.conftest import RUNS
+from tests.privacy.dp.compiling import RUNS
 
 
 @pytest.fixture
