@@ -83,6 +83,7 @@ class CountKind(StrEnum):
     SPAN = "span"  # masked spans, by entity type
     VERDICT = "verdict"  # documents, by verdict of the second pass
     REASON = "reason"  # documents, by reason of the verdict
+    LANGUAGE = "language"  # documents, by ISO 639-1 code; "": none was recognized
 
     def key(self, name: str) -> str:
         """Return the name of one count among all counts of a shard."""

@@ -49,6 +49,9 @@ PACKAGE_PRECISION: Precision = "int8"
 
 DEFAULT_REPRESENTATION: Representation = "legal-1"
 
+# Languages that the default represents as well as multilingual-1 does (docs/utility.md).
+DEFAULT_LANGUAGES = frozenset({"en", "zh"})
+
 # Widths of the features of words, and of an embedding by multilingual-e5-small.
 _LEXICAL_WIDTH, _MULTILINGUAL_WIDTH = 512, 384
 

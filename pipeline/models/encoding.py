@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lexveil.nlp.encoders.config import Kind, ModelConfig, takes_tokens
+from lexveil.nlp.encoders.config import DEFAULT_LANGUAGES, Kind, ModelConfig, takes_tokens
 from lexveil.nlp.encoders.documents import EncodedDocument, InputKind, encode_documents
 from lexveil.nlp.encoders.multilingual import load_multilingual
 from lexveil.nlp.encoders.packaged import check_weights
 from lexveil.nlp.encoders.public import EncoderLoadError, PublicEncoder
 from lexveil.nlp.encoders.topics import PublicTopics
 from lexveil.pipeline.errors import TrainingRefusedError
+from lexveil.pipeline.records import CountKind
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.workspace import tables
+from lexveil.pipeline.workspace.shards import read_manifest
 from lexveil.pipeline.workspace.workspace import Workspace
 
 CONTENTS = ("embedding", "tokens", "topics")
@@ -53,6 +55,29 @@ def restore_encoding(settings: Settings, config: ModelConfig) -> Settings:
 def get_encoding(kind: Kind) -> InputKind:
     """Return the encoding that a model of a kind takes."""
     return "tokens" if takes_tokens(kind) else "embedding"
+
+
+def count_languages(workspace: Workspace) -> dict[str, int]:
+    """Return the number of documents by language, of those in which personal information was looked for."""
+    return CountKind.LANGUAGE.select(read_manifest(workspace.found, "find").counts())
+
+
+def describe_other_languages(train: TrainSettings, languages: Mapping[str, int]) -> str | None:
+    """Return the line that advises another representation, if most documents are in other languages.
+
+    Args:
+        train: settings that name the representation and the kind of model.
+        languages: number of documents by language.
+    """
+    if train.chosen_representation == "multilingual-1" or get_encoding(train.model) == "tokens":
+        return None
+    others = sum(n for language, n in languages.items() if language and language not in DEFAULT_LANGUAGES)
+    if 2 * others <= sum(languages.values()):
+        return None
+    return (
+        "most documents are in other languages than English and Chinese, which the representation "
+        f'"{train.chosen_representation}" knows little of: set train.representation to "multilingual-1"'
+    )
 
 
 def encoded_folder(workspace: Workspace, want: InputKind) -> Path:

@@ -10,6 +10,7 @@ from lexveil.nlp import int8
 from lexveil.pipeline.errors import TrainingRefusedError
 from lexveil.pipeline.labels import parse_classes
 from lexveil.pipeline.maintenance.ledger import open_ledger_for_reading
+from lexveil.pipeline.models.encoding import count_languages, describe_other_languages
 from lexveil.pipeline.request import scan_request
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.sources.survey import describe_owner_fields, looks_like_owner, survey_sources
@@ -23,7 +24,6 @@ from lexveil.pipeline.training.data import FEW_UNITS, describe_few_units
 from lexveil.pipeline.training.identity import find_current_model
 from lexveil.pipeline.training.recipes import plan_charge
 from lexveil.pipeline.training.reservations import find_charged_population, read_limit
-from lexveil.pipeline.workspace.storage import locate
 from lexveil.pipeline.workspace.workspace import Workspace
 from lexveil.privacy.dp.ledger.budget import Account, Population
 
@@ -80,7 +80,7 @@ def preview_run(location: str | Path, settings: Settings, sources: Sequence[Path
     if Workspace.exists(location):
         workspace = Workspace.open(location, settings)
     else:
-        workspace = Workspace(locate(location), "", settings)  # only what it would be: nothing is created
+        workspace = Workspace.preview(location, settings)
     found = survey_sources(items, settings.ingest)
     labels = found.labels.union(workspace.catalogue.read().column("label").to_pylist())
     model = find_current_model(workspace)
@@ -103,7 +103,9 @@ def preview_run(location: str | Path, settings: Settings, sources: Sequence[Path
         spent=spent,
         left=max(0.0, limit - spent),
     )
-    return replace(preview, warnings=tuple(_list_warnings(preview)))
+    known = {} if model is not None else count_languages(workspace) or found.languages
+    other_languages = describe_other_languages(workspace.settings.train, known)
+    return replace(preview, warnings=tuple(_list_warnings(preview, other_languages)))
 
 
 def _read_budget(workspace: Workspace, unit: str) -> tuple[float, float, bool]:
@@ -130,7 +132,7 @@ def _is_announced(account: Account, train: TrainSettings) -> bool:
         return False
 
 
-def _list_warnings(preview: Preview) -> Iterator[str]:
+def _list_warnings(preview: Preview, other_languages: str | None) -> Iterator[str]:
     if preview.may_name_owners:
         yield describe_owner_fields(len(preview.may_name_owners))
     if preview.epsilon and preview.owners < FEW_UNITS:
@@ -139,6 +141,6 @@ def _list_warnings(preview: Preview) -> Iterator[str]:
         yield NO_LABELS
     if preview.epsilon > preview.left:
         yield "the training would charge more than is left, so the privacy ledger may refuse it"
-    absence = int8.explain_absence()
-    if absence:
-        yield absence
+    for line in (other_languages, int8.explain_absence()):
+        if line:
+            yield line

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from lexveil.nlp.detection.language import detect_language
+from lexveil.nlp.readers.records import get_field
 from lexveil.pipeline.settings import IngestSettings
 from lexveil.pipeline.sources.documents import SourceItem, read_records
 from lexveil.pipeline.sources.fields import read_label
@@ -57,6 +59,7 @@ class Survey:
         owners: number of owners, alone or with others; None if no owner field is named.
         labels: the labels; None: a document without a label.
         labeled: number of documents with a label.
+        languages: number of the first records by the language of their texts.
     """
 
     documents: int
@@ -64,6 +67,7 @@ class Survey:
     owners: int | None
     labels: frozenset[str | None] = field(repr=False)
     labeled: int
+    languages: Mapping[str, int]
 
 
 def survey_sources(items: Iterable[SourceItem], ingest: IngestSettings) -> Survey:
@@ -72,6 +76,7 @@ def survey_sources(items: Iterable[SourceItem], ingest: IngestSettings) -> Surve
     fields: Counter[str] = Counter()
     owners: set[str] = set()
     labels: set[str | None] = set()
+    languages: Counter[str] = Counter()
     for record in read_records(items, ingest):
         documents += 1
         fields.update(_list_fields(record))
@@ -79,8 +84,11 @@ def survey_sources(items: Iterable[SourceItem], ingest: IngestSettings) -> Surve
         labels.add(label)
         labeled += label is not None
         owners.update(read_owner_names(record, ingest.owner_field))
+        text = get_field(record, ingest.text_field) if documents <= _LOOKED_AT else None
+        if isinstance(text, str) and text:
+            languages[detect_language(text)] += 1
     count = len(owners) if ingest.owner_field else None
-    return Survey(documents, dict(sorted(fields.items())), count, frozenset(labels), labeled)
+    return Survey(documents, dict(sorted(fields.items())), count, frozenset(labels), labeled, languages)
 
 
 def find_owner_fields(items: Iterable[SourceItem], ingest: IngestSettings) -> list[str]:

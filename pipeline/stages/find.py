@@ -8,6 +8,7 @@ here.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +25,15 @@ from lexveil.pipeline.masking.detections import (
 )
 from lexveil.pipeline.masking.detector import batch_pieces, check_own_rules, compute_detector_digest, detect
 from lexveil.pipeline.masking.stated_names import list_stated_names
-from lexveil.pipeline.records import Document, ForEach, Manifest, Shard, ShardResult, run_one_by_one
+from lexveil.pipeline.records import (
+    CountKind,
+    Document,
+    ForEach,
+    Manifest,
+    Shard,
+    ShardResult,
+    run_one_by_one,
+)
 from lexveil.pipeline.settings import MaskSettings
 from lexveil.pipeline.workspace import tables
 from lexveil.pipeline.workspace.code import code_digest
@@ -44,7 +53,7 @@ def find(workspace: Workspace, each: ForEach = run_one_by_one) -> Manifest:
         each: runs the shards.
 
     Returns:
-        The manifest, with the counts `documents` and `found` (spans).
+        The manifest, with the counts `documents`, `found` (spans) and `language:<CODE>` (documents).
 
     Raises:
         WorkspaceError: nothing has been ingested.
@@ -80,6 +89,7 @@ def find_shard(workspace: Workspace, shard: Shard) -> ShardResult:
     rows: list[dict[str, Any]] = []
     found = 0
     owners: list[Document] = []
+    languages: Counter[str] = Counter()
     pieces = ((document, piece) for document in documents for piece in split_pieces(document.text, ()))
     for batch in batch_pieces(pieces):
         known = [list_stated_names(document.fields) for document, _ in batch]
@@ -88,9 +98,11 @@ def find_shard(workspace: Workspace, shard: Shard) -> ShardResult:
             owners.append(document)
             rows.append(_seal_piece(keys[document.doc_id], document.doc_id, piece, detection))
             found += len(detection.spans)
+            if not piece.start:
+                languages[CountKind.LANGUAGE.key(detection.language)] += 1
     columns = {name: [row[name] for row in rows] for name in _COLUMNS}
     table = pa.table({**tables.build_document_columns(owners), **columns}, schema=tables.FOUND)
-    counts = {"documents": len(documents), "found": found}
+    counts = {"documents": len(documents), "found": found, **languages}
     return tables.write_part(workspace.found, shard, table, counts)
 
 

@@ -191,7 +191,7 @@ def search_private(
             plans = [*(_plan(candidate, split, train) for candidate in chosen), plan_score_release(train)]
             runs = {compute_digest([digest, number]): plan for number, plan in enumerate(plans)}
             check_before_charging(workspace, ledger, population, split, runs)
-            warn_before_training(population, split, train)
+            warn_before_training(workspace, population, split)
             reserved = _reserve_all(workspace, ledger, population, runs, digest)
             done = _try_all(chosen, reserved, split, train, progress)
             workspace.training.mkdir(parents=True, exist_ok=True)

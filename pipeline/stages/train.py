@@ -147,7 +147,7 @@ def _train_in_group(
         if (existing := find_trained_model(workspace, run.split, documents)) is not None:
             return TrainingOutcome(existing, new=False)
         check_before_charging(workspace, ledger, population, run.split, {run.digest: run.plan})
-        warn_before_training(population, run.split, workspace.settings.train)
+        warn_before_training(workspace, population, run.split)
         reserved = reserve(workspace, ledger, population, run.plan, run.digest)
         if reserved.secret is None:
             name = format_model_name(workspace.settings, reserved.run)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lexveil.pipeline.errors import BudgetRefusedError, TrainingRefusedError
 from lexveil.pipeline.logs import log
+from lexveil.pipeline.models.encoding import count_languages, describe_other_languages
 from lexveil.pipeline.models.saved import list_models
 from lexveil.pipeline.settings import Settings, TrainSettings
 from lexveil.pipeline.training.charges import (
@@ -193,13 +194,15 @@ def check_before_charging(
         )
 
 
-def warn_before_training(population: Population, split: Split, train: TrainSettings) -> None:
+def warn_before_training(workspace: Workspace, population: Population, split: Split) -> None:
     """Warn, one line each, of what a training on these documents reveals, is unlikely to achieve or lacks."""
     warn_of_private_labels(split)
     if split.n_owners < FEW_UNITS:
         log.warning(describe_few_units(split.n_owners, population.unit))
-    if (slow := describe_slow_lstm(train)) is not None:
-        log.warning(slow)
+    train = workspace.settings.train
+    for line in (describe_slow_lstm(train), describe_other_languages(train, count_languages(workspace))):
+        if line is not None:
+            log.warning(line)
 
 
 def reconcile_ledger(workspace: Workspace) -> None:

@@ -14,7 +14,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lexveil.nlp.encoders.config import DEFAULT_PRECISION, DEFAULT_REPRESENTATION, PACKAGE_PRECISION
+from lexveil.nlp.encoders.config import (
+    DEFAULT_LANGUAGES,
+    DEFAULT_PRECISION,
+    DEFAULT_REPRESENTATION,
+    PACKAGE_PRECISION,
+)
 from lexveil.pipeline.errors import WorkspaceError
 from lexveil.pipeline.outages import STORAGE_FAILED, describe_outage
 from lexveil.pipeline.settings import Settings
@@ -110,6 +115,11 @@ class Workspace(WorkspacePaths):
             )
         return cls(root, content["id"], _settle(settings or Settings(), content))
 
+    @classmethod
+    def preview(cls, location: str | Path, settings: Settings) -> Workspace:
+        """Return the workspace that `create_or_open` would create at a free location. Nothing is created."""
+        return cls(_locate(location), "", _settle(settings, _describe_new_workspace(settings)))
+
     @staticmethod
     def exists(location: str | Path) -> bool:
         """Return True if there is a workspace at a folder or an fsspec URL.
@@ -167,12 +177,8 @@ class Workspace(WorkspacePaths):
         return Ledger(self.ledger_url(self.settings))
 
 
-# Languages that `legal-1` represents as well as `multilingual-1` does; None: not named.
-_READ_BY_DEFAULT = frozenset({None, "en", "zh"})
-
-
 def _describe_new_workspace(settings: Settings) -> dict[str, Any]:
-    by_default = settings.mask.language in _READ_BY_DEFAULT
+    by_default = settings.mask.language is None or settings.mask.language in DEFAULT_LANGUAGES
     return {
         "schema": SCHEMA_VERSION,
         "id": secrets.token_hex(8),

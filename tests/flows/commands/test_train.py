@@ -271,6 +271,26 @@ def test_documents_that_cannot_train(
         training.refused(says, labels="")
 
 
+@pytest.mark.parametrize("polish", [5, 6])
+def test_another_representation_is_advised_before_documents_in_other_languages_are_charged(
+    polish: int,
+    encoder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    texts = ["The tenant pays the rent to the landlord every month, and gives notice of any damage."] * 10
+    texts[:polish] = ["Umowa zostaje zawarta na czas nieokreślony, a strony mogą ją zmienić."] * polish
+    rows = [
+        {"text": f"{text} {at}.", "label": "ab"[at % 2], "owner": str(at)} for at, text in enumerate(texts)
+    ]
+    root = documents(rows, tmp_path, encoder)
+    output = Training(Workspace.open(root), encoder, monkeypatch, capsys)(epsilon=2)
+    assert output.code == 0
+    advised = [line for line in output.err.splitlines() if '"multilingual-1"' in line]
+    assert len(advised) == (polish > 5)
+
+
 def test_more_classes_than_documents(
     encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

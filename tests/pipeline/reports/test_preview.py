@@ -78,6 +78,25 @@ def test_what_may_be_a_mistake_is_said(
     assert "the privacy ledger may refuse" in refused[-1]
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, True),
+        ({"train": {"representation": "embedding"}}, True),
+        ({"train": {"representation": "multilingual-1"}}, False),
+        ({"mask": {"language": "pl"}}, False),  # a new workspace has the other representation then
+        ({"train": {"model": "lstm"}}, False),
+    ],
+)
+def test_another_representation_is_advised_where_most_documents_are_in_other_languages(
+    tmp_path: Path, write_jsonl: WriteJsonl, settings: dict[str, Any], told: bool
+) -> None:
+    polish = "Umowa zostaje zawarta na czas nieokreślony, a każda ze stron może ją zmienić. "
+    rows = [{**row, "text": polish + row["text"]} if n > 3 else row for n, row in enumerate(records())]
+    warnings = preview_run(tmp_path / "w", load_settings(**settings), [write_jsonl(rows)]).warnings
+    assert any("other languages than English and Chinese" in line for line in warnings) == told
+
+
 def test_a_run_warns_of_fields_that_may_name_owners_and_prints_no_field(
     tmp_path: Path, write_jsonl: WriteJsonl, caplog: pytest.LogCaptureFixture
 ) -> None:
