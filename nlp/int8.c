@@ -261,7 +261,7 @@ INLINE void add_products(int rows, Size count, const float *x, Size step, const 
 }
 
 /* One head over `rows` queries of a sequence. q: rows of `step`; keys: transposed, [size][padded]; values:
-   rows of `step`; to: rows of `to_step`; scores: [GROUP][padded]. */
+   [length][size]; to: rows of `to_step`; scores: [GROUP][padded]. */
 INLINE void attend_rows(int rows, Size size, Size length, Size padded, const float *q, Size step,
                         const float *keys, const float *values, float *scores, float *to, Size to_step) {
     Vec sums[GROUP][2];
@@ -288,7 +288,7 @@ INLINE void attend_rows(int rows, Size size, Size length, Size padded, const flo
         total[r] = 1.0f / add_lanes(sum);
     }
     for (Size unit = 0; unit < size; unit += 2 * LANES) {
-        add_products(rows, length, scores, padded, values + unit, step, sums);
+        add_products(rows, length, scores, padded, values + unit, size, sums);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
             STORE(to + r * to_step + unit, sums[r][0] * all(total[r]));
@@ -301,21 +301,25 @@ INLINE void attend_rows(int rows, Size size, Size length, Size padded, const flo
 INLINE void attend(Size length, Size width, Size heads, const float *qkv, float *room, float *to) {
     Size size = width / heads, padded = (length + 2 * LANES - 1) / (2 * LANES) * (2 * LANES);
     Size step = 3 * width;
-    float *keys = room, *scores = room + size * padded;
+    float *keys = room, *values = keys + size * padded, *scores = values + size * padded;
     for (Size head = 0; head < heads; head++) {
         const float *q = qkv + head * size, *k = q + width, *v = k + width;
         for (Size row = 0; row < padded; row++)
             for (Size unit = 0; unit < size; unit++)
                 keys[unit * padded + row] = row < length ? k[row * step + unit] : 0.0f;
+        /* Copied: rows of `step` share few lines of the first cache, and evict each other. */
+        for (Size row = 0; row < length; row++)
+            for (Size unit = 0; unit < size; unit += LANES)
+                STORE(values + row * size + unit, LOAD(v + row * step + unit));
         Size row = 0;
         for (; row < length; row += length < GROUP ? 1 : GROUP) {
             if (length < GROUP) {
-                attend_rows(1, size, length, padded, q + row * step, step, keys, v, scores,
+                attend_rows(1, size, length, padded, q + row * step, step, keys, values, scores,
                             to + row * width + head * size, width);
                 continue;
             }
             Size first = row + GROUP <= length ? row : length - GROUP; /* some rows twice, to the same end */
-            attend_rows(GROUP, size, length, padded, q + first * step, step, keys, v, scores,
+            attend_rows(GROUP, size, length, padded, q + first * step, step, keys, values, scores,
                         to + first * width + head * size, width);
         }
     }
@@ -348,7 +352,7 @@ int runs_here(void) {
 /* How many bytes `read_rows` needs beside the rows. */
 Size count_bytes(Size rows, Size longest, Size width, Size wide, Size heads) {
     Size padded = longest + 2 * LANES;
-    Size floats = rows * 4 * width + BLOCK * wide + (width / heads + GROUP) * padded + 4 * rows;
+    Size floats = rows * 4 * width + BLOCK * wide + (2 * (width / heads) + GROUP) * padded + 4 * rows;
     return floats * (Size)sizeof(float) + (rows + TILES) * (width > wide ? width : wide);
 }
 
@@ -362,7 +366,7 @@ void read_rows(Size count, const Size *ends, Size layers, Size width, Size wide,
     Size longest = 0;
     for (Size s = 0, start = 0; s < count; start = ends[s++])
         longest = ends[s] - start > longest ? ends[s] - start : longest;
-    x.bytes = (uint8_t *)(of_attention + (width / heads + GROUP) * (longest + 2 * LANES));
+    x.bytes = (uint8_t *)(of_attention + (2 * (width / heads) + GROUP) * (longest + 2 * LANES));
     const float *gain = take_floats(&weights, width), *shift = take_floats(&weights, width);
     if (tiled) begin_tiles();
     for (Size row = 0; row < rows; row++) {

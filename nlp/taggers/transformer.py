@@ -16,12 +16,10 @@ from lexveil.nlp.entity_types import ENTITY_TYPES, FOREIGN_TYPES, NOT_PERSONAL
 from lexveil.nlp.taggers.card import ADAPTER, CARD, Card, Encoder, open_multilingual, public_folder
 from lexveil.nlp.taggers.contract import WEIGHTS, Sensitivity, TaggerError
 from lexveil.nlp.taggers.pieces import (
-    MAX_PIECES,
-    OVERLAP,
+    READ_PIECES,
     Floats,
     Integers,
     WordPieces,
-    find_handovers,
     plan_stretches,
     pool_words,
 )
@@ -91,7 +89,7 @@ class TokenClassifier:
         *,
         languages: frozenset[str] | None,
         insists: bool = False,
-        size: int = MAX_PIECES,
+        size: int = READ_PIECES,
         first: bool = False,
     ) -> None:
         """Combine a model with its tokenizer and labels.
@@ -132,12 +130,11 @@ class TokenClassifier:
         for text in texts:
             encoded = self._pieces.encode(text)
             combined = np.zeros((len(encoded.ids), len(self.types)), np.float32)
-            starts = plan_stretches(len(encoded.ids), self._size, min(OVERLAP, self._size // 4))
-            bounds = find_handovers(starts, self._size, len(encoded.ids)).tolist()
-            for number, start in enumerate(starts.tolist()):
-                part = slice(start, start + self._size)
-                probabilities = self._classify(encoded.ids[part], encoded.shapes[part])
-                begin, end = bounds[number], bounds[number + 1]
+            for stretch in plan_stretches(text, encoded, self._size):
+                start, begin, end = stretch.start, stretch.begin, stretch.end
+                probabilities = self._classify(
+                    encoded.ids[start : stretch.stop], encoded.shapes[start : stretch.stop]
+                )
                 combined[begin:end] = probabilities[begin - start : end - start]
             yield Posteriors(encoded.words, pool_words(combined, encoded, first=self._first))
 
@@ -261,7 +258,7 @@ def _load_foreign(folder: Path, sensitivity: Sensitivity) -> TokenClassifier:
         languages=None,
         insists=sensitivity == "strict",
         # Positions of RoBERTa start at 2, which only its tokenizer takes into account.
-        size=min(MAX_PIECES, tokenizer.model_max_length, model.config.max_position_embeddings),
+        size=min(READ_PIECES, tokenizer.model_max_length, model.config.max_position_embeddings),
         first=True,
     )
 

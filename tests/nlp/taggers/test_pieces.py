@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexveil.nlp.taggers.card import public_folder
-from lexveil.nlp.taggers.pieces import Encoded, WordPieces, find_handovers, plan_stretches, pool_words
+from lexveil.nlp.taggers.pieces import Encoded, WordPieces, plan_stretches, pool_words
 
 
 @pytest.fixture(scope="module")
@@ -89,19 +89,41 @@ def test_a_word_gets_its_first_piece_or_the_mean(first: bool, expected: list[flo
     np.testing.assert_allclose(pooled[:, 0], expected)
 
 
+def parts(text: str, size: int, pieces: WordPieces) -> list[tuple[str, str]]:
+    """What each stretch reads, and what counts of it, as words."""
+    encoded = pieces.encode(text)
+    words = [text[slice(*encoded.words[row])] for row in encoded.word]
+    return [
+        (" ".join(words[one.start : one.stop]), " ".join(words[one.begin : one.end]))
+        for one in plan_stretches(text, encoded, size)
+    ]
+
+
 @pytest.mark.parametrize(
-    ("count", "size", "overlap", "starts", "bounds"),
+    ("text", "counted"),
     [
-        (0, 10, 2, [], [0, 0]),
-        (10, 10, 2, [0], [0, 10]),
-        (11, 10, 2, [0, 1], [0, 5, 11]),
-        (18, 10, 2, [0, 8], [0, 9, 18]),
-        (26, 10, 2, [0, 8, 16], [0, 9, 17, 26]),
+        ("a b c d e f g h", ["a b c d e f g h"]),
+        ("a b c d e f\ng h i j", ["a b c d e f", "g h i j"]),
+        ("a b\nc d e f g h i j", ["a b c d e f g", "h i j"]),  # no end in the last two fifths: an overlap
+        ("a b c d here. a b c d", ["a b c d here .", "a b c d"]),
+        ("a b c d Mr. a b c d", ["a b c d Mr . a", "b c d"]),
+        ("a b c d here.a b c d", ["a b c d here . a", "b c d"]),
+        ("", []),
     ],
 )
-def test_stretches_are_few_and_meet_in_the_middle_of_their_overlap(
-    count: int, size: int, overlap: int, starts: list[int], bounds: list[int]
-) -> None:
-    planned = plan_stretches(count, size, overlap)
-    assert planned.tolist() == starts
-    assert find_handovers(planned, size, count).tolist() == bounds
+def test_stretches_end_with_lines_and_sentences(pieces: WordPieces, text: str, counted: list[str]) -> None:
+    assert [part for _, part in parts(text, 8, pieces)] == counted
+
+
+def test_the_last_stretch_begins_as_early_as_it_may(pieces: WordPieces) -> None:
+    assert parts("a b c d e f g\nh i", 8, pieces)[-1] == ("b c d e f g h i", "h i")
+
+
+@given(text=st.text("aZé 9.,\n", max_size=300), size=st.integers(4, 40))
+def test_stretches_cover_a_text(pieces: WordPieces, text: str, size: int) -> None:
+    encoded = pieces.encode(text)
+    stretches = plan_stretches(text, encoded, size)
+    bounds = [0, *(one.end for one in stretches)]
+    assert bounds[-1] == len(encoded.ids)
+    for (begin, end), one in zip(pairwise(bounds), stretches, strict=True):
+        assert one.start <= one.begin == begin < end == one.end <= one.stop <= one.start + size

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from lexveil.nlp.detector_training.transformer import train_transformer
 from lexveil.nlp.evaluation.gold import GoldDocument, GoldSpan
 from lexveil.nlp.taggers.card import ADAPTER, CARD, public_folder
 from lexveil.nlp.taggers.contract import WEIGHTS, TaggerError
-from lexveil.nlp.taggers.pieces import find_handovers, plan_stretches, pool_words
+from lexveil.nlp.taggers.pieces import pool_words
 from lexveil.nlp.taggers.quantized import merge_adapter
 from lexveil.nlp.taggers.transformer import TokenClassifier, load_folder, load_multilingual, load_pieces
 from lexveil.nlp.text import NormalizedText, Span
@@ -273,17 +272,3 @@ def test_spans_are_whole_words_of_a_hostile_text(local: TokenClassifier, texts: 
 def test_neighbors_change_nothing(local: TokenClassifier) -> None:
     long = " ".join(f"Jane Doe paid {n} euros to Roe & Sons." for n in range(90))
     assert local.tag([TEXT, long, ""]) == [local.tag([text])[0] for text in (TEXT, long, "")]
-
-
-@given(count=st.integers(0, 3000), size=st.integers(8, 300), overlap=st.integers(0, 7))
-def test_stretches_cover_a_text_and_overlap(count: int, size: int, overlap: int) -> None:
-    starts = plan_stretches(count, size, overlap).tolist()
-    assert starts[:1] == [0][: count > 0]
-    assert all(b - a <= size - overlap for a, b in pairwise(starts))
-    assert not starts or starts[-1] + size >= count
-    if starts:
-        bounds = find_handovers(plan_stretches(count, size, overlap), size, count).tolist()
-        assert all(
-            start <= begin <= end <= start + size
-            for start, (begin, end) in zip(starts, pairwise(bounds), strict=True)
-        )
