@@ -33,7 +33,7 @@ from benchmarks.contract import Figure, Outcome, make_folder, run
 from benchmarks.dp_utility import DELTA, encode_records, mask_records, split_records
 from benchmarks.encrypted_real import CORPORA, PROVISIONS, records_of
 from benchmarks.joint import OFFICES, deal_out
-from lexveil.nlp.encoders.config import ModelConfig
+from lexveil.nlp.encoders.config import DEFAULT_REPRESENTATION, ModelConfig
 from lexveil.nlp.encoders.documents import EncodedDocument
 from lexveil.nlp.encoders.label_start import start_from_labels
 from lexveil.nlp.encoders.models import build_model
@@ -129,11 +129,14 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         raise SystemExit("no ../shared/corpora: nothing to measure on")
     torch.set_num_threads(1)
     records = mask_records(list(records_of(PROVISIONS)), arguments.cache)
-    encoded = encode_records(records, "embedding", "embedding", arguments.cache)
+    encoded = encode_records(records, "embedding", DEFAULT_REPRESENTATION, arguments.cache)
     split = split_records(records, encoded, "owner", None)
     parts = deal_out(split)
     settings = TrainSettings(
-        model="linear", epsilon=arguments.epsilon, delta=DELTA["owner"], representation="embedding"
+        model="linear",
+        epsilon=arguments.epsilon,
+        delta=DELTA["owner"],
+        representation=DEFAULT_REPRESENTATION,
     )
     config, plan = build_model_config(settings, split), plan_training(settings, split)
     figures: dict[str, Figure] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tomllib
@@ -10,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import lexveil
 from deploy.build_kernel import SOURCES, build
@@ -61,6 +64,35 @@ def test_packages_of_our_old_names_are_never_imported(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=HANGS_AFTER
     )
     assert done.returncode == 0, done.stderr
+
+
+def read_pins() -> dict[str, str]:
+    """Version of each distribution that an installation under constraints.txt has."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split(";")[0].split("==") for line in lines if "==" in line)
+    return {canonicalize_name(name.strip()): version.strip() for name, version in pairs}
+
+
+@pytest.mark.parametrize("extra", sorted(PROJECT["project"]["optional-dependencies"]))
+def test_no_extra_moves_a_pinned_version(extra: str) -> None:
+    """What an extra needs, directly or not, agrees with what is pinned, and with what is installed of it."""
+    pins = read_pins()
+    waiting = [(Requirement(line), "") for line in PROJECT["project"]["optional-dependencies"][extra]]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        needed, by = waiting.pop()
+        name = canonicalize_name(needed.name)
+        if needed.marker and not needed.marker.evaluate({"extra": by}):
+            continue
+        assert needed.specifier.contains(pins[name], prereleases=True), name
+        if (key := (name, frozenset(needed.extras))) in seen:
+            continue
+        seen.add(key)
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            assert metadata.version(name) == pins[name]
+            for line in metadata.requires(name) or []:
+                waiting += [(Requirement(line), of) for of in ("", *needed.extras)]
+    assert seen
 
 
 @pytest.fixture(scope="module")
