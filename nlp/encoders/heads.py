@@ -17,6 +17,8 @@ CUBIC = (0.5, 0.25, 0.05)
 # weights would oscillate.
 _POWER_SCALE = 0.1
 
+_POWER_ITERATIONS = 2  # of the search for main directions
+
 
 class BoundedLayer(nn.Module):
     """Hidden layer with outputs of norm 1: normalize(tanh(W x sqrt(input_dim) + b))."""
@@ -85,6 +87,34 @@ class PolynomialHead(nn.Module):
             hidden = (hidden - shift) * scale
         return self.last(self._activate(hidden) * self.scale)
 
+    @torch.no_grad()
+    def start_linear(self, weights: Tensor) -> None:
+        """Start as a linear layer, as far as the units can compute one.
+
+        They take the main directions of its weights. A cubic is nearly linear where most hidden values are.
+        Two units of the other activations differ by a linear function: (h + 1)^2 - (h - 1)^2 = 4 h, and
+        relu(h) - relu(-h) = h. Units that are left over stay random and unused.
+
+        Args:
+            weights: Weights of the layer, whose mean over the labels is zero. Shape: (labels, input_dim).
+        """
+        pairs = self.activation != "cubic"
+        count = min(len(self.first.weight) // (2 if pairs else 1), len(weights) - 1)
+        main = _find_main_directions(weights, count)
+        length = self.first.in_features**0.5  # of random rows
+        self.first.weight[:count] = length * main
+        deviation = 1 / self._normalization()[1][:count]
+        shares = weights @ main.T * deviation / (length * self.scale)
+        if self.activation == "cubic":
+            self.first.bias[:count] = 0.0
+            self.last.weight[:, :count] = shares / self.coefficients()[1]
+            return
+        square = self.activation == "square"
+        both = slice(2 * count)
+        self.first.weight[both] = length * torch.cat([main, main if square else -main])
+        self.first.bias[both] = torch.cat([deviation, -deviation]) if square else 0.0
+        self.last.weight[:, both] = torch.cat([shares, -shares], dim=1) / (4 if square else 1)
+
     def fold(self) -> None:
         """Merge the normalization into the first layer, permanently. The logits do not change."""
         if self.folded:
@@ -120,6 +150,21 @@ class PolynomialHead(nn.Module):
             torch.from_numpy(value).to(weight) for value in compute_public_moments(*self._public)
         )
         return weight @ mean, ((weight @ covariance) * weight).sum(dim=1).clamp(min=1e-12).rsqrt()
+
+
+def _find_main_directions(rows: Tensor, count: int) -> Tensor:
+    """Return an orthonormal basis of the main directions of `rows`: (n, width) -> (count, width).
+
+    By a random sketch and power iterations (Halko, Martinsson & Tropp 2011, algorithm 4.4). A smooth function
+    of the rows: offices that train together must start alike, and singular vectors may turn freely where
+    singular values are close, with the last bit of a row.
+    """
+    exact = rows.double()
+    sketch = torch.randn(count, rows.shape[1], generator=torch.Generator().manual_seed(0)).double()
+    for _ in range(_POWER_ITERATIONS):
+        sketch = torch.linalg.qr((sketch @ exact.T @ exact).T)[0].T
+    basis, triangle = torch.linalg.qr((sketch @ exact.T @ exact).T)
+    return (basis * triangle.diagonal().sign()).T.to(rows)
 
 
 def make_zero_layer(inputs: int, labels: int) -> nn.Linear:

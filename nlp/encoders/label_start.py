@@ -21,6 +21,8 @@ from lexveil.nlp.encoders.representations import represent
 _NORM_BY_NAMES, _NORM_BY_HEADINGS = 2.25, 4.0
 # Of what the names say beside what the texts below headings say, which is surer.
 _SHARE_OF_NAMES = 0.5
+# Of the norm, for polynomials: larger values lie where they bend.
+_SHARE_OF_POLYNOMIALS = 0.7
 # Of names that a public heading has or nearly has, and the share of all names that must be such.
 _LIKE_A_HEADING, _ENOUGH_LIKE = 0.8, 0.75
 # How much more a heading counts that is nearer to a name.
@@ -37,17 +39,21 @@ def start_from_labels(model: FeatureModel, encoder: PublicEncoder) -> None:
     therefore first assigned to the class with the nearest name, and privacy is spent only on the difference.
     Names count as public. Meaningless names ("A7") do little harm: they are soon unlearned.
 
-    Only for the `classify` objective with a linear head; any other model is left unchanged: topics have no
-    names, and neither classes that do not exclude each other nor the output of a polynomial make nearest
-    neighbors.
+    Only for the `classify` objective; any other model is left unchanged: topics have no names, and classes
+    that do not exclude each other make no nearest neighbors. A polynomial head starts as the linear one, as
+    far as its units can compute it.
     """
-    if model.config.objective != "classify" or isinstance(model.head, PolynomialHead):
+    if model.config.objective != "classify":
         return
     inputs, norm = _name_inputs(model, encoder)
     directions = _center(model.features(inputs))
     if model.config.kind == "lstm" and model.config.start == "legal-1":
         directions, norm = _take_states_to_texts(directions, model.config, encoder)
-    model.output.weight.copy_(norm * math.log(len(model.config.labels)) * directions / model.logit_scale)
+    weights = norm * math.log(len(model.config.labels)) * directions / model.logit_scale
+    if isinstance(model.head, PolynomialHead):
+        model.head.start_linear(_SHARE_OF_POLYNOMIALS * weights)
+    else:
+        model.output.weight.copy_(weights)
 
 
 def _name_inputs(model: FeatureModel, encoder: PublicEncoder) -> tuple[Inputs, float]:

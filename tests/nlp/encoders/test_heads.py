@@ -135,3 +135,62 @@ def test_a_relu_head_is_the_comparison_it_is_meant_to_be(tiny: PublicEncoder) ->
 
 def test_a_head_without_features_gives_no_logits(tiny: PublicEncoder) -> None:
     assert head_of("cubic", tiny)(torch.zeros(0, DIMENSION)).shape == (0, LABELS)
+
+
+def start_of(
+    activation: Activation, encoder: PublicEncoder, weights: torch.Tensor, hidden: int
+) -> PolynomialHead:
+    head = PolynomialHead(DIMENSION, hidden, len(weights), activation, encoder)
+    head.start_linear(weights)
+    return head
+
+
+def centered_weights(labels: int) -> torch.Tensor:
+    weights = unit_rows(labels)
+    return weights - weights.mean(dim=0)
+
+
+@pytest.mark.parametrize("activation", ["square", "relu"])
+def test_a_head_starts_as_a_linear_layer(activation: Activation, tiny: PublicEncoder) -> None:
+    """Of four labels, three directions: six units are enough."""
+    weights, features = centered_weights(4), unit_rows(9)
+    head = start_of(activation, tiny, weights, HIDDEN)
+    logits, expected = head(features), features @ weights.T
+    # The activations of the mean of public text are no zero: each logit is off by a constant.
+    torch.testing.assert_close(logits - logits[:1], expected - expected[:1], rtol=1e-3, atol=1e-3)
+
+
+def test_a_cubic_starts_with_the_slopes_of_a_linear_layer(tiny: PublicEncoder) -> None:
+    weights = centered_weights(4)
+    head = start_of("cubic", tiny, weights, HIDDEN)
+    mean = torch.from_numpy(tiny.public_moments[0]).float().requires_grad_()
+    slopes = torch.stack([torch.autograd.grad(head(mean[None])[0, label], mean)[0] for label in range(4)])
+    torch.testing.assert_close(slopes, weights, rtol=1e-3, atol=1e-3)
+
+
+def test_few_units_take_the_main_directions(tiny: PublicEncoder) -> None:
+    strong, weak = unit_rows(2)
+    weak = weak - (weak @ strong) * strong
+    weights = torch.stack([9 * strong, weak, -9 * strong, -weak])
+    head = start_of("square", tiny, weights, 2)
+    logits = head(torch.stack([strong, weak]))
+    assert (logits[0] - logits[1]).abs()[[0, 2]].min() > 5
+    assert (logits[0] - logits[1]).abs()[[1, 3]].max() < 0.5
+
+
+@pytest.mark.parametrize("activation", ["square", "cubic"])
+def test_offices_start_alike_though_their_processors_round_otherwise(
+    activation: Activation, tiny: PublicEncoder
+) -> None:
+    """Also where singular values are equal, and singular vectors therefore anything."""
+    weights = torch.eye(8, DIMENSION) - 1 / 8 * torch.ones(8, 1) * torch.eye(8, DIMENSION).sum(dim=0)
+    other = weights + 1e-6 * unit_rows(8)
+    one, two = (start_of(activation, tiny, rows, HIDDEN) for rows in (weights, other))
+    for name, value in one.state_dict().items():
+        torch.testing.assert_close(value, two.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
+def test_names_that_are_all_the_same_start_nothing(tiny: PublicEncoder) -> None:
+    head = start_of("square", tiny, torch.zeros(3, DIMENSION), HIDDEN)
+    assert not head.last.weight.any()
+    assert bool(torch.isfinite(head(unit_rows(3))).all())

@@ -61,6 +61,15 @@ def test_a_step_of_a_transformer_stays_affordable_however_many_owners_there_are(
         assert plan.sample_rate * owners == pytest.approx(RECIPES[kind].owners_per_step)
 
 
+@pytest.mark.parametrize("kind", ["square", "cubic"])
+def test_a_step_of_a_polynomial_stays_short_however_many_owners_there_are(kind: Kind) -> None:
+    bound = RECIPES[kind].longest_step
+    for owners, at_bound in ((500, False), (100_000, True)):
+        plan = plan_training(TrainSettings(model=kind), split(owners))
+        assert bound is not None
+        assert (plan.learning_rate * plan.max_grad_norm == pytest.approx(bound)) == at_bound
+
+
 def test_a_smaller_epsilon_means_more_noise_and_smaller_steps() -> None:
     noisy, exact = (plan_training(TrainSettings(epsilon=epsilon), split(200)) for epsilon in (0.5, 8))
     assert noisy.noise_multiplier > exact.noise_multiplier
