@@ -15,13 +15,13 @@ import json
 import os
 import pickle
 import resource
+import shutil
 import signal
 import struct
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,6 +33,7 @@ LENGTH = struct.Struct("<Q")
 BEGUN, ITEMS, END, REFUSED = b"B", b"I", b"E", b"R"
 NEXT, STOP = b"N", b"S"
 USED_UP = b"U"
+FOLDER_PREFIX = "lexveil-read-"
 _MOST_KEPT = 4
 """Share of the memory (1/n) that may be in use between two files."""
 _FRAME_BYTES = 1 << 18
@@ -112,13 +113,19 @@ def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_ORPHAN_CHECK_SECONDS)
     _remove_folder()
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # the programs that it has started, too
     os._exit(1)
 
 
 def _remove_folder() -> None:
-    """Remove the folder of this process, which its parent cannot if it was killed; not one that has files."""
-    with suppress(OSError):
-        Path(tempfile.gettempdir()).rmdir()
+    """Remove the folder that the parent made for this process, which a parent that was killed cannot.
+
+    Programs may still have copies of a document there.
+    """
+    folder = Path(tempfile.gettempdir())
+    if folder.name.startswith(FOLDER_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _measure_memory() -> int:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lexveil.nlp.environment import select_environment
-from lexveil.nlp.readers.child import BEGUN, END, ITEMS, LENGTH, NEXT, REFUSED, STOP
+from lexveil.nlp.readers.child import BEGUN, END, FOLDER_PREFIX, ITEMS, LENGTH, NEXT, REFUSED, STOP
 from lexveil.nlp.readers.contract import Limits, Reason, UnreadableError
 from lexveil.nlp.readers.records import Record, Slice
 from lexveil.nlp.readers.walk import Place, Reading
@@ -212,7 +212,7 @@ class _Process:
         environment = select_environment(*_ENVIRONMENT)
         self._owner = os.getpid()
         # For the files of its programs, which would remain if it is killed.
-        environment["TMPDIR"] = self._folder = tempfile.mkdtemp(prefix="lexveil-")
+        environment["TMPDIR"] = self._folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
         self._popen = subprocess.Popen(
             [sys.executable, "-P", "-m", "lexveil.nlp.readers.child"],  # no code of the working folder
             stdin=subprocess.PIPE,

@@ -7,6 +7,8 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
+import tempfile
 import time
 from collections.abc import Container, Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ _FORMER_STATE = (
 )
 _ASIDE = ".adopted"  # in the same folder: a confined process may rename into no other
 _LOCK_SECONDS = 2  # of a command that brings the state into a database
+_TEMPORARY, _ALIVE = "lexveil-endpoint-", "alive"
 # Keys without a session, but younger than this, may belong to one that is being opened.
 OPENING_SECONDS = 60
 
@@ -202,6 +205,31 @@ def set_aside(folder: Path) -> None:
 
 def _list_former_state(folder: Path) -> list[Path]:
     return [folder / name for name in _FORMER_STATE if (folder / name).exists()]
+
+
+@contextmanager
+def hold_temporary_folder() -> Generator[Path, None, None]:
+    """Create a folder that is deleted after the context, or by the next one if the process is killed."""
+    _remove_abandoned()
+    with (
+        tempfile.TemporaryDirectory(prefix=_TEMPORARY, ignore_cleanup_errors=True) as name,
+        hold_lock(Path(name) / _ALIVE),
+    ):
+        yield Path(name)
+
+
+def _remove_abandoned() -> None:
+    """Delete the temporary folders that no process holds any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
+        with (
+            contextlib.suppress(OSError),  # held, of another user, or deleted by another process
+            os.fdopen(os.open(folder / _ALIVE, os.O_RDWR | os.O_NOFOLLOW)) as file,
+        ):
+            status = os.fstat(file.fileno())
+            # Another process may have made it, but not locked it yet.
+            if status.st_uid == os.getuid() and status.st_mtime < time.time() - OPENING_SECONDS:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

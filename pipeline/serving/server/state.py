@@ -2,6 +2,7 @@
 
 A folder has all of it. Replicas share a database instead (`lexveil.pipeline.serving.server.replicas`); the
 folder of each then holds its local token, and copies of the evaluation keys that its workers read.
+A temporary state has its secrets and its tables in memory only.
 
 <folder>/ (0700)
   signing.key        Ed25519, raw (0600)
@@ -21,12 +22,13 @@ import contextlib
 import hashlib
 import hmac
 import math
+import secrets
 import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,6 +47,7 @@ from lexveil.pipeline.serving.server.files import (
     KeyFolder,
     hold_folder,
     hold_lock,
+    hold_temporary_folder,
     load_secret,
 )
 from lexveil.pipeline.serving.server.quotas import LocalUsages, Usages
@@ -75,6 +78,7 @@ class ServerState:
     Args:
         folder: the folder.
         shared: what replicas share.
+        temporary: keep secrets and tables in memory: nothing of them is left if the process is killed.
 
     Attributes:
         folder: the folder.
@@ -92,42 +96,48 @@ class ServerState:
         EndpointError: the folder cannot be used, or others can read one of its secrets.
     """
 
-    def __init__(self, folder: Path, shared: SharedState | None = None) -> None:
+    def __init__(self, folder: Path, shared: SharedState | None = None, *, temporary: bool = False) -> None:
         self.folder, self.keys_folder = folder, folder / "sessions"
         self.is_shared = shared is not None
         self.tables: StateTables
         self.keys: EvaluationKeys
         self.api_keys: KeyTable
         self.usages: Usages
+        load = cache(_draw_secret) if temporary else partial(_load_from, folder)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
             self.keys_folder.mkdir(mode=0o700, exist_ok=True)
             with hold_lock(folder / "state.lock"):  # two processes that start at once share the secrets
-                self.local_token = "lxv_local_" + load_secret(folder / "local.secret").hex()
-                read = shared.read_secret if shared else lambda name: load_secret(folder / name)
+                self.local_token = "lxv_local_" + load("local.secret").hex()
+                read = shared.read_secret if shared else load
                 self.signing_key = Ed25519PrivateKey.from_private_bytes(read("signing.key"))
                 self._salt = read("salt")
             if shared is None:
-                self.tables, self.keys = SqliteTables.open(folder / TABLES), KeyFolder(self.keys_folder)
+                self.tables = SqliteTables.create() if temporary else SqliteTables.open(folder / TABLES)
+                self.keys = KeyFolder(self.keys_folder)
                 self.api_keys, self.usages = KeyFile(folder), LocalUsages(self.tables)
             else:
                 self.tables, self.keys = shared.tables, shared.cache_keys(self.keys_folder)
                 self.api_keys, self.usages = shared.api_keys, shared.usages
         except (OSError, ValueError, sqlite3.Error):
             raise EndpointError("the endpoint's folder cannot be used") from None
-        self.log = open_log(folder, shared)
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self.log = _open_log(folder, load, shared)
+        self._temporary: contextlib.ExitStack | None = None
         self._probed, self._free = -math.inf, 0
         self._threads, self._uploads = anyio.CapacityLimiter(THREADS), anyio.CapacityLimiter(UPLOADS)
         self._lanes: dict[str, _Lane] = {}
 
     @classmethod
     def create_temporary(cls) -> ServerState:
-        """Create a state that is deleted with the object, for an application in its caller's process."""
-        folder = tempfile.TemporaryDirectory(prefix="lexveil-", ignore_cleanup_errors=True)
-        state = cls(Path(folder.name))
-        state._temporary = folder
+        """Create a state that is deleted with the object, for an application in its caller's process.
+
+        Secrets are never on disk. What else is left if the process is killed (clients' evaluation keys, which
+        are public material, and a log) is deleted by the next call in any process.
+        """
+        stack = contextlib.ExitStack()
+        state = cls(stack.enter_context(hold_temporary_folder()), temporary=True)
+        state._temporary = stack
         return state
 
     @contextlib.contextmanager
@@ -235,13 +245,17 @@ def open_log(folder: Path, shared: SharedState | None = None) -> AuditLog:
     Raises:
         EndpointError: the folder cannot be used.
     """
+    return _open_log(folder, partial(_load_from, folder), shared)
+
+
+def _open_log(folder: Path, load: Callable[[str], bytes], shared: SharedState | None) -> AuditLog:
     if shared is not None:
         shared_key = Ed25519PrivateKey.from_private_bytes(shared.read_secret("log.key"))
         return AuditLog(folder / "log.jsonl", lambda: shared_key, lambda: shared.log)
 
     def load_key() -> Ed25519PrivateKey:
         try:
-            return Ed25519PrivateKey.from_private_bytes(load_secret(folder / "log.key"))
+            return Ed25519PrivateKey.from_private_bytes(load("log.key"))
         except (OSError, ValueError):
             raise EndpointError("the key of the endpoint's log cannot be used") from None
 
@@ -250,3 +264,12 @@ def open_log(folder: Path, shared: SharedState | None = None) -> AuditLog:
     except OSError:
         raise EndpointError("the endpoint's folder cannot be used") from None
     return AuditLog(folder / "log.jsonl", load_key)
+
+
+def _load_from(folder: Path, name: str) -> bytes:
+    return load_secret(folder / name)
+
+
+def _draw_secret(name: str) -> bytes:
+    del name
+    return secrets.token_bytes(32)

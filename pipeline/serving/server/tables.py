@@ -79,6 +79,11 @@ class StateTables(Protocol):
         ...
 
 
+def _connect(database: Path | str) -> sqlite3.Connection:
+    # Used by one thread at a time, but not always by the thread that opened it.
+    return sqlite3.connect(database, isolation_level=None, check_same_thread=False, timeout=5)
+
+
 class SqliteTables:
     """The tables in a SQLite database, which one thread uses at a time."""
 
@@ -96,11 +101,15 @@ class SqliteTables:
             sqlite3.Error: it cannot be used.
         """
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        # Used by one thread at a time, but not always by the thread that opened it.
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+        connection = _connect(path)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         return cls(connection)
+
+    @classmethod
+    def create(cls) -> SqliteTables:
+        """Create empty tables in memory."""
+        return cls(_connect(":memory:"))
 
     @classmethod
     def read(cls, path: Path) -> SqliteTables:

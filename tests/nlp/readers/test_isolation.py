@@ -316,6 +316,29 @@ def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
     assert not [*(tmp_path / "tmp").iterdir()]
 
 
+def test_a_parent_that_is_killed_while_a_program_reads_leaves_no_file(tmp_path: Path) -> None:
+    """The program's copy of the document stayed, and so did the program."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "tmp").mkdir()
+    program = _write(
+        tmp_path / "bin/wpd2text", f'#!/bin/sh\necho $$ > "{tmp_path}/pid"\nexec sleep 60\n'.encode()
+    )
+    program.chmod(0o755)
+    path = _write(tmp_path / "a.wpd", b"\xffWPC" + bytes(600))
+    code = (
+        "import sys; from pathlib import Path; from lexveil.nlp.readers import isolation\n"
+        "list(isolation.read_documents(Path(sys.argv[1])))"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    environment["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], env=environment) as parent:
+        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
+        assert [file for file in (tmp_path / "tmp").rglob("*") if file.is_file()]
+        parent.kill()
+    wait_until(lambda: _is_gone(int((tmp_path / "pid").read_text())))
+    assert not [*(tmp_path / "tmp").iterdir()]
+
+
 def test_a_process_that_has_read_a_large_document_does_not_wait_for_the_next(tmp_path: Path) -> None:
     """It kept the memory, beside what finding and masking the document take."""
     counts: list[int] = []

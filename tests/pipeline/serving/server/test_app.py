@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import logging
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from fixtures import uploads
 from lexveil.pipeline.serving import wire
 from lexveil.pipeline.serving.server.access import ApiKeys
 from lexveil.pipeline.serving.server.app import ServerLimits, create_app
+from lexveil.pipeline.serving.server.files import OPENING_SECONDS
 from lexveil.pipeline.serving.server.offers import Offer
 from lexveil.pipeline.serving.server.quotas import QuotaLimits
 from lexveil.pipeline.serving.server.sessions import SessionLimits
@@ -77,6 +80,69 @@ class TestNoSecretKey:
             assert list(state.keys_folder.iterdir()) == kept
         for path in (tmp_path / "endpoint").rglob("*"):
             assert path.is_dir() or secret[100:200] not in path.read_bytes()
+
+
+TEMPORARY = """
+import sys, time
+import httpx, numpy as np
+from lexveil.pipeline.serving import wire
+from lexveil.pipeline.serving.client.channel import InProcessTransport
+from lexveil.pipeline.serving.server.app import create_app
+from lexveil.pipeline.serving.server.files import OPENING_SECONDS
+from lexveil.pipeline.serving.server.offers import Offer
+from lexveil.privacy.he.keys import ClientKeys
+from lexveil.privacy.he.served_model import LinearHead, ServedModel, model_parameters
+model = ServedModel(LinearHead(np.ones((64, 3)), np.ones(3)))
+body = wire.bundle([ClientKeys.generate(model_parameters(model)).evaluation_keys()])
+app = create_app(Offer(model, ["a", "b", "c"]))
+with httpx.Client(base_url="http://test", transport=InProcessTransport(app)) as http:
+    opened = http.post("/v1/sessions", content=body, headers={wire.REQUEST_DIGEST: wire.compute_digest(body)})
+    print(opened.status_code, flush=True)
+    time.sleep(3600)
+"""
+
+
+class TestTemporaryState:
+    def test_a_killed_process_leaves_no_secret_and_the_next_state_deletes_the_rest(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        command = [sys.executable, "-c", TEMPORARY]
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"201\n"
+                (folder,) = tmp_path.iterdir()
+                long_ago = time.time() - 2 * OPENING_SECONDS
+                for path in folder.iterdir():
+                    os.utime(path, (long_ago, long_ago))
+                monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+                first = ServerState.create_temporary()
+                assert folder in tmp_path.iterdir()  # its process lives
+            finally:
+                process.kill()
+        left = {path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".keys"}
+        assert left <= {"alive", "state.lock", "log.jsonl"}
+        second = ServerState.create_temporary()
+        assert {state.folder for state in (first, second)} == set(tmp_path.iterdir())
+
+    def test_what_others_may_be_making_or_have_linked_stays(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        other = tmp_path / "other"
+        for folder in (tmp_path / "lexveil-endpoint-young", other):
+            folder.mkdir()
+            (folder / "alive").touch()
+        os.utime(other / "alive", (0, 0))
+        (tmp_path / "lexveil-endpoint-link").symlink_to(other)
+        before = set(tmp_path.rglob("*"))
+        state = ServerState.create_temporary()
+        assert before <= set(tmp_path.rglob("*"))
+        folder = state.folder
+        del state
+        gc.collect()
+        assert not folder.exists()
 
 
 class TestManifest:
