@@ -174,7 +174,10 @@ def _people(names: Sequence[tuple[int, int]]) -> tuple[tuple[int, int, str], ...
 
 
 def find_leaks(probe: Probe, checked: CheckedText, policy: Policy) -> list[tuple[int, int]]:
-    """Return the words of the probe's names that stay readable, without those that the policy keeps."""
+    """Return the words of the probe's names that stay readable, without those that the policy keeps.
+
+    A word in lower case that belongs to a name with capitals identifies nobody: "van het", "da", "auch".
+    """
     hidden = bytearray(len(probe.text))
     for r in checked.masked.replacements:
         hidden[r.source_start : r.source_end] = b"\1" * (r.source_end - r.source_start)
@@ -186,7 +189,9 @@ def find_leaks(probe: Probe, checked: CheckedText, policy: Policy) -> list[tuple
         for start, end, kind in probe.names
         if decide_action(policy, Span(start, end, kind, 1.0, "")) != "keep"
         for word in _WORD.finditer(probe.text, start, end)
-        if word.group() not in _NO_NAMES and not all(hidden[word.start() : word.end()])
+        if word.group() not in _NO_NAMES
+        and not (word.group().islower() and not probe.text[start:end].islower())
+        and not all(hidden[word.start() : word.end()])
     ]
 
 

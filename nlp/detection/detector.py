@@ -319,7 +319,7 @@ def _select_plausible(text: str, found: Iterable[Span], insists: bool, language:
 
     There, masking too much is the smaller harm.
     """
-    spans = drop_ordinary(text, drop_contradicted(text, split_cells(text, sorted(found))), language)
+    spans = drop_ordinary(text, drop_contradicted(text, split_cells(text, sorted(found)), language), language)
     sure = [span for span in spans if insists and span.recognizer == LEARNED]
     others = [span for span in spans if not (insists and span.recognizer == LEARNED)]
     return [*drop_implausible(text, others), *sure]

@@ -16,12 +16,14 @@ from lexveil.nlp.entities.evidence import shows_type
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import HAN, LOWER, UPPER, has_han
 from lexveil.nlp.ordinary_words import is_ordinary
-from lexveil.nlp.recognizers.scores import LEARNED
+from lexveil.nlp.recognizers.person_continental import is_word_of_documents
+from lexveil.nlp.recognizers.scores import LEARNED, SHAPED
 from lexveil.nlp.text import Span, find_line
 from lexveil.nlp.vocabulary import (
     COURTESY_TITLES,
     FOLDED_GENERATIONS,
     FORM_LABELS,
+    INSTITUTION_WORDS,
     JURISDICTIONS,
     LEGAL_WORDS,
     OFFICE_TITLES,
@@ -38,11 +40,15 @@ _PARTICLES = (
     "al|el|y|e|af|av|ap|t|d"
 )
 _SMALL_WORDS = frozenset(_PARTICLES.split("|"))
+_LIKELY = 0.5
 _LINE = 4  # words: a shorter line may be a caption with a name
 _CAPITAL = re.compile(r"[a-z] [A-Z]")
 _WORD = re.compile(r"[^\W\d_]+")
 _FAMILY = re.compile(rf"(?:\A|[\n\t|] ?)((?:(?:de|van|von|di|da|le|el) )?[{UPPER}][\w'-]+), \Z")
 _LONGEST_FAMILY = 40
+_KNOWN_PLACES = PLACES | JURISDICTIONS
+# What a first name may be of that is no surname: "Ana do Tribunal".
+_NO_SURNAMES = (LEGAL_WORDS, _KNOWN_PLACES, FORM_LABELS, TIME_WORDS, INSTITUTION_WORDS)
 _GREETINGS = frozenset("best cheers dear hello hi kind love regards sincerely thanks warmly yours".split())  # noqa: SIM905
 _NO_FAMILY = (LEGAL_WORDS, JURISDICTIONS, PLACES, FORM_LABELS, TIME_WORDS, _GREETINGS)
 _THING = re.compile(
@@ -78,6 +84,11 @@ _REST = re.compile(
     r"|-?(?<=-)\n[ \t]*[^\W\d_]{2,}(?![\w@])"
     rf"| (?:van(?: de[nr]?)?|ter|ten) [{UPPER}][{LOWER}]+"
 )
+# A surname with a particle, after a first name that was found without it.
+_SURNAME_PART = re.compile(
+    rf" (?:van (?:de[nr]?|het|'t)|d[ao]s?|del|dell[ao]|de l[ao]s?|du) ([{UPPER}][{LOWER}]+)(?![\w-])"
+)
+_PARTICLED = frozenset({"es", "fr", "it", "nl", "pt"})
 # A surname on the next line, after a first name within a sentence: "said that Ada\nRoe had left".
 _NEXT_LINE = re.compile(rf"\n[{UPPER}][{LOWER}]+(?= [{LOWER}])")
 _WITHIN_LINE = re.compile(rf"[{LOWER}],? \Z")
@@ -93,7 +104,7 @@ _HAN_AFTER_LATIN = re.compile(f" ?(?=[{HAN}])")
 # The article of an Arabic surname: "Omar al-Hassan".
 _ARTICLE = re.compile(r"(?<![\w-])(?:[Aa][dlnrstz]|[Ee]l|[Uu]l|[Ii]bn|[Bb]in|[Aa]bu)-\Z")
 _LAST_WORD = re.compile(r"[^\W\d_]+\Z")
-# German pronouns, which no name contains: a detector takes "Kannten Sie" for one.
+# Pronouns, which no German name contains: a detector takes "Kannten Sie" for one. But "van Es" is Dutch.
 _PRONOUNS = frozenset(
     """
     Sie Ihnen Ihr Ihre Ihren Ihrem Ihrer Ich Mein Meine Meinen Meinem Meiner Dein Deine Sein Seine
@@ -144,6 +155,9 @@ _LONGEST_PARTS = 48
 _PREFIXES = frozenset("non anti pro ex pre post co inter intra trans mid vice sub all self pan".split())  # noqa: SIM905
 _LOWER_ARTICLE = re.compile(rf"(?:the|de|het|der|die|das|la|le|les|el|los|las|il|lo|gli|o|os) (?=[{UPPER}])")
 _OF_STATE = re.compile(r"(?i)(?:(?:of|the|state|commonwealth|people)\s+)+")
+_CLOSING = re.compile(r" ?[\"»]")
+_QUOTED_FIRST = re.compile(rf"[\"«] ?([{UPPER}][{LOWER}'’]* )\Z")
+_LONGEST_QUOTED = 14
 _SAYS = re.compile(rf" [{LOWER}]")
 # Between two parts of one name on one line.
 _JOINT = re.compile(r"[ -]|(?: [A-Z]\.)? ")
@@ -161,7 +175,8 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
         written: the text as it was before passages without capitals got some; by default the same.
         language: ISO 639-1 code of the text, or "".
     """
-    spans = [_place_state(text, span) for span in spans if not _is_no_name(text, span)]
+    spans = [_widen_quoted(text, _place_state(text, span)) for span in spans if not _is_no_name(text, span)]
+    spans = list(_find_companies(text, spans))
     names = {
         word
         for span in spans
@@ -184,11 +199,17 @@ def retype_people(text: str, spans: Sequence[Span], written: str = "", language:
             or (written and written[span.start : span.end] != text[span.start : span.end])
         ):
             span = replace(span, type="PERSON")
+        if language in _PARTICLED and _is_named_like_place(text, before, span, after):
+            span = replace(span, type="PERSON")
         if span.type == "PERSON":
             title = _LEADING.match(text, span.start, span.end) or (
                 _MONSIEUR.match(text, span.start, span.end) if language == "fr" else None
             )
-            rest = _REST.match(text, span.end) or _find_next_line(text, span, language)
+            rest = (
+                _REST.match(text, span.end)
+                or _find_surname_part(text, span, language)
+                or _find_next_line(text, span, language)
+            )
             start, end = title.end() if title else span.start, rest.end() if rest else span.end
             if text.endswith(" I", start, end) and _SAYS.match(text, end):  # "tell Ada I said so"
                 end -= 2
@@ -276,14 +297,20 @@ def _are_name_parts(parts: str) -> bool:
     return not any(word in known for word in words for known in (_NO_NAMES, _PREFIXES, PLACES, FORM_LABELS))
 
 
-def drop_contradicted(text: str, spans: Iterable[Span]) -> list[Span]:
+def drop_contradicted(text: str, spans: Iterable[Span], language: str = "") -> list[Span]:
     """Return the spans without the findings of a learned detector that their own letters contradict.
 
     A name has a capital, in a text that has any. In a line of capitals, where these prove nothing, a quantity
     has a digit or a word for a number.
+
+    Args:
+        text: normalized text.
+        spans: findings in any order.
+        language: ISO 639-1 code of the text, or "".
     """
     has_capitals = _CAPITAL.search(text) is not None
-    return [span for span in spans if not _is_contradicted(text, span, has_capitals)]
+    pronouns = _PRONOUNS if language in _NOUNS or not language else frozenset[str]()
+    return [span for span in spans if not _is_contradicted(text, span, has_capitals, pronouns)]
 
 
 def split_people(text: str, spans: Iterable[Span]) -> list[Span]:
@@ -401,10 +428,10 @@ def _is_no_part(word: str) -> bool:
     return folded in _HEADINGS or (is_ordinary(folded) and not is_given_name(folded))
 
 
-def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
+def _is_contradicted(text: str, span: Span, has_capitals: bool, pronouns: Set[str]) -> bool:
     if span.recognizer != LEARNED:
         return False
-    if span.type in _NAMES and any(word in _PRONOUNS for word in _find_words(text, span)):
+    if span.type in _NAMES and any(word in pronouns for word in _find_words(text, span)):
         return True
     if _is_label(text, span) or _is_document(text, span) or _SIDE.match(text, span.start, span.end):
         return True
@@ -418,6 +445,46 @@ def _is_contradicted(text: str, span: Span, has_capitals: bool) -> bool:
     follows_space = text[max(0, span.start - 1) : span.start] in ("", " ")
     lower = follows_space and surface.islower() and not any(c.isdigit() for c in surface)
     return span.type in _NAMES and lower and has_capitals
+
+
+def _find_surname_part(text: str, span: Span, language: str) -> re.Match[str] | None:
+    """Return the surname with a particle after a first name alone: "Ada da Roe"."""
+    if language not in _PARTICLED or not is_given_name(text[span.start : span.end].casefold()):
+        return None
+    rest = _SURNAME_PART.match(text, span.end)
+    if rest is None or is_word_of_documents(rest[1]):
+        return None
+    return None if any(rest[1].casefold() in words for words in _NO_SURNAMES) else rest
+
+
+def _find_companies(text: str, spans: Sequence[Span]) -> Iterator[Span]:
+    """Yield the spans; whom only the context shows is a company if the detector finds one of that name."""
+    companies = {
+        word
+        for span in spans
+        if span.recognizer == LEARNED and span.type == "ORGANIZATION" and span.score >= _LIKELY
+        for word in _find_words(text, span)
+    }
+    for span in spans:
+        guessed = span.type == "PERSON" and span.recognizer != LEARNED and span.score < SHAPED
+        company = guessed and companies.issuperset(_find_words(text, span))
+        yield replace(span, type="ORGANIZATION") if company else span
+
+
+def _is_named_like_place(text: str, before: Span | None, span: Span, after: Span | None) -> bool:
+    """Return True for somebody whose first name or surname is also a place: "Ada Paris", "Santiago Roe"."""
+    if span.recognizer != LEARNED or span.type != "LOCATION":
+        return False
+    words = [word.casefold() for word in _find_words(text, span)]
+    if len(words) == 2:
+        known = words[0] in _KNOWN_PLACES or words[1] in PLACES
+        return known and is_given_name(words[0]) and words[1] not in JURISDICTIONS
+    if len(words) != 1:
+        return False
+    if before and before.type == "PERSON" and text[before.end : span.start] == " ":
+        return is_given_name(text[before.start : before.end].casefold())
+    beside = after is not None and after.type == "PERSON" and text[span.end : after.start] == " "
+    return beside and is_given_name(words[0])
 
 
 def _find_next_line(text: str, span: Span, language: str) -> re.Match[str] | None:
@@ -482,6 +549,14 @@ def _place_state(text: str, span: Span) -> Span:
     if " ".join(words) not in JURISDICTIONS or (len(words) == 1 and before is None):
         return span
     return replace(span, start=start, type="LOCATION")
+
+
+def _widen_quoted(text: str, span: Span) -> Span:
+    """Return a company in quotation marks with the word before it: "Au" of "Au Vieux Moulin"."""
+    if span.type not in _PLACEABLE - {"PERSON"} or not _CLOSING.match(text, span.end):
+        return span
+    first = _QUOTED_FIRST.search(text, max(0, span.start - _LONGEST_QUOTED), span.start)
+    return replace(span, start=first.start(1)) if first else span
 
 
 def _may_be_person(text: str, span: Span) -> bool:

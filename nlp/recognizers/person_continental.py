@@ -17,6 +17,7 @@ from lexveil.nlp.citations.rule import find_in_capitals, find_ranges
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import LOWER, UPPER, to_latin
 from lexveil.nlp.recognizers.base import CONTINENTAL, GUESSED, LABELED, SHAPED, Finding, RuleRecognizer
+from lexveil.nlp.recognizers.context_continental import is_about_person
 from lexveil.nlp.recognizers.given_name import find_inverted
 from lexveil.nlp.recognizers.person import is_in_heading
 from lexveil.nlp.text import find_line, find_uncovered
@@ -227,6 +228,8 @@ _STATE_STEMS = tuple(
     """.split()
 )
 _SURNAME_END = re.compile(r"(?:[sc]k(?:i|a|iego|iemu|im|iej|ą)|icz\w*|ówn[aąy]|czyk\w*)\Z")
+# Of what stands where people do. A company may stand there as well: where a detector is sure of one, it is right.
+_IN_CONTEXT = 0.7
 # A passage of so many words in capitals, of which several are small ones, is emphasis.
 _CAPITALS = CONTINENTAL.compile(rf"(?<!\w)[{UPPER}]+(?:[,;]? [{UPPER}]+){{7,}}(?!\w)")
 _FEWEST_SMALL = 2
@@ -248,6 +251,7 @@ _LONGEST_ACRONYM = 4
 _ACRONYM_BEFORE = re.compile(
     r"(?:(?<![\w])[lL]['’]|\b(?:[Aa]rt(?:icles?|ículos?|icol[oi]|igos?|ikel(?:en)?|\.)) [\w .,:°º-]{1,20}? (?:du|de la|de l['’]|del|della|do|da|van het|van de))[ ]?\Z"
 )
+_FIRST_WORD = re.compile(rf"(?:^|[.!?;:\n] ?)[{UPPER}][{LOWER}]+ \Z")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;»”\"\n•–-]\s*|\(\s*)\Z")
 
 
@@ -274,14 +278,14 @@ class ContinentalPersonRecognizer(RuleRecognizer):
 
 
 class CuedPersonRecognizer(ContinentalPersonRecognizer):
-    """Only the names that a title or a role introduces: beside a learned detector that knows the language.
+    """Only the names that a title, a role or what people do shows: beside a learned detector of the language.
 
     It reads the same capitals, and tells a name from the first word of a sentence.
     """
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield the names in `text`."""
-        yield from (finding for finding in super().find(text) if finding.score >= LABELED)
+        yield from (finding for finding in super().find(text) if finding.score in (LABELED, _IN_CONTEXT))
         yield from find_inverted(text)
 
 
@@ -370,13 +374,17 @@ def _judge(text: str, start: int | None, end: int) -> Iterator[Finding]:
             return
         if len(text[start:end].strip(".")) < 2 or _COURT_BEFORE.search(text, max(0, start - 60), start):
             return
+        if not cued and is_about_person(text, start, end):
+            yield Finding(start, end, "PERSON", _IN_CONTEXT)
+            return
     yield Finding(start, end, "PERSON", LABELED if cued else SHAPED if words > 1 else GUESSED)
 
 
 def _is_cued(text: str, start: int) -> bool:
     """Return True if a title or a role comes right before."""
     before = text[max(0, start - 32) : start]
-    if before.endswith(": "):  # a label begins with a capital
+    # A label begins with a capital, and so does a sentence: "Verdachte Roe".
+    if before.endswith(": ") or _FIRST_WORD.search(before):
         before = before.lower()
     return _CUE.search(before) is not None or _CUE.search(to_latin(before)) is not None
 

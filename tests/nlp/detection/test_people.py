@@ -154,6 +154,38 @@ def test_letters_contradict_a_finding(text: str, surface: str, kind: str, contra
     assert kept == ([] if contradicted else [found])
 
 
+def test_a_pronoun_of_another_language_contradicts_nothing() -> None:
+    text = "Gisteren heeft Michael van Es beroep ingesteld"
+    spans = spans_in(text, ("Michael van Es", "PERSON"))
+    assert drop_contradicted(text, spans, "nl") == spans
+    assert drop_contradicted(text, spans, "de") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "language", "people"),
+    [
+        ("appartenait à Victoire Paris, qui", [("Victoire Paris", "LOCATION")], "fr", ["Victoire Paris"]),
+        (
+            "o benefício de Oliver Porto.",
+            [("Oliver", "PERSON"), ("Porto", "LOCATION")],
+            "pt",
+            ["Oliver", "Porto"],
+        ),
+        ("denunciou Lara da Quintela.", [("Lara", "PERSON")], "pt", ["Lara da Quintela"]),
+        ("mevrouw Mick van het Ketelbuyt is", [("Mick", "PERSON")], "nl", ["Mick van het Ketelbuyt"]),
+        ("a filha de Lara do Tribunal", [("Lara", "PERSON")], "pt", ["Lara"]),
+        ("en Belo Horizonte", [("Belo Horizonte", "LOCATION")], "pt", []),
+        ("en casa de Ana en Madrid", [("Ana", "PERSON"), ("Madrid", "LOCATION")], "es", ["Ana"]),
+    ],
+)
+def test_a_first_name_has_the_surname_beside_it(
+    text: str, parts: list[tuple[str, str]], language: str, people: list[str]
+) -> None:
+    spans = retype_people(text, spans_in(text, *parts), language=language)
+    found = [text[s.start : s.end] for s in spans if s.type == "PERSON"]
+    assert found == people
+
+
 @pytest.mark.parametrize(
     ("text", "found", "whole"),
     [
@@ -219,3 +251,9 @@ def test_a_german_noun_on_the_next_line_is_no_surname() -> None:
     text = "sie sagt, dass Jordan\nBriefe schrieb"
     (span,) = retype_people(text, spans_in(text, ("Jordan", "PERSON")), language="de")
     assert text[span.start : span.end] == "Jordan"
+
+
+def test_a_company_in_quotation_marks_is_whole() -> None:
+    text = 'le café « Au Vieux Moulin » et le bar "Le Moulin" ferment, dit Le Moulin'
+    spans = spans_in(text, ("Vieux Moulin", "ORGANIZATION"), ("Moulin", "ORGANIZATION"))
+    assert text[retype_people(text, spans)[0].start :].startswith("Au Vieux Moulin »")

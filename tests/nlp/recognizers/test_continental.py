@@ -8,7 +8,7 @@ import pytest
 from lexveil.nlp.detection.detector import Detector
 from lexveil.nlp.recognizers.address_continental import ContinentalAddressRecognizer
 from lexveil.nlp.recognizers.organization_continental import ContinentalOrganizationRecognizer
-from lexveil.nlp.recognizers.person_continental import ContinentalPersonRecognizer
+from lexveil.nlp.recognizers.person_continental import ContinentalPersonRecognizer, CuedPersonRecognizer
 from tests.nlp.recognizers.marked import find_in, normalize
 
 
@@ -41,6 +41,10 @@ from tests.nlp.recognizers.marked import find_in, normalize
         "Rige el derecho de España, y lo niega ⟦Ramiro España⟧.",
         "Według Umowy ⟦Jan Portalski⟧ i ⟦Ewa Internetowicz⟧ oraz ⟦Angliczyk⟧ płacą.",
         "Tak mówi Pan ⟦Zasada⟧ i Pani ⟦Umowska⟧.",
+        "Eiseres ⟦Terwogt⟧ en getuige ⟦Ketelbuyt⟧ zijn gehoord.",
+        "La Corte pone l'onere a carico di ⟦Malaspina⟧. ⟦Brunelleri⟧ ha chiesto il rinvio.",
+        "Aux termes de la loi, ⟦Trévidic⟧ est fondé à agir.",
+        "O juiz absolveu ⟦Lindoso⟧ e o recurso de ⟦Valverde⟧.",
         "Ont signé ⟦TRÉVIDIC YANN⟧, ⟦CAZENEUVE AURÈLE⟧, ⟦GUERNEVEL SOLANGE⟧, ⟦PONS LUC⟧, selon eux.",
     ],
 )
@@ -70,10 +74,27 @@ def test_addresses(text: str) -> None:
         "contra ⟦Transportes Urquizo, S.L.⟧ en reclamación",
         "la ⟦Officine Malaspina S.r.l.⟧ ha chiesto",
         "powód ⟦Stolarnia Kowalczuk sp. z o.o.⟧ wniósł",
+        "la ⟦Lanzetti & C. Sas⟧ contro Eiseres Sas en Noor Sas",
     ],
 )
 def test_companies(text: str) -> None:
     assert find_in(ContinentalOrganizationRecognizer(), text) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("recurso de Valverde. Fim", ["Valverde"]),
+        ("Verordening (EU) 2016/679 beschermt Ketelbuyt.", ["Ketelbuyt"]),
+        ("Con arreglo al Código, Mondéjar responde.", ["Mondéjar"]),
+        ("vergoed door de Staat", []),
+        ("em 2017, o Suboficial requereu baixa", []),
+        ("forniti da terzi contro l'Autorità", []),
+        ("recurso de ANATEL e contra FUNCEF", []),
+    ],
+)
+def test_beside_a_detector_context_shows_people(text: str, found: list[str]) -> None:
+    assert [text[f.start : f.end] for f in CuedPersonRecognizer().find(text)] == found
 
 
 def test_a_document_is_read_by_these_rules_and_still_needs_review() -> None:
