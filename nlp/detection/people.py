@@ -16,7 +16,7 @@ from lexveil.nlp.entities.evidence import shows_type
 from lexveil.nlp.entities.given_names import is_given_name
 from lexveil.nlp.letters import HAN, LOWER, UPPER, has_han
 from lexveil.nlp.ordinary_words import is_ordinary
-from lexveil.nlp.recognizers.person_continental import is_word_of_documents
+from lexveil.nlp.recognizers.person_continental import CuedPersonRecognizer, is_word_of_documents
 from lexveil.nlp.recognizers.scores import LEARNED, SHAPED
 from lexveil.nlp.text import Span, find_line
 from lexveil.nlp.vocabulary import (
@@ -466,7 +466,7 @@ def _find_companies(text: str, spans: Sequence[Span]) -> Iterator[Span]:
         for word in _find_words(text, span)
     }
     for span in spans:
-        guessed = span.type == "PERSON" and span.recognizer != LEARNED and span.score < SHAPED
+        guessed = span.recognizer == CuedPersonRecognizer.__name__ and span.score < SHAPED
         company = guessed and companies.issuperset(_find_words(text, span))
         yield replace(span, type="ORGANIZATION") if company else span
 
